@@ -1,0 +1,722 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * archive.c - an open container: directory, pages, look-ups
+ *
+ * The directory is read and checked whole on open; afterwards every record
+ * can be trusted: extents lie in their blobs, blobs' chunks are numbered
+ * without gaps, members' extents cover them.  Pages are read and checked when
+ * asked for.  What the checks establish is docs/format.md 3 to 7, in its order.
+ */
+
+#include "archive.h"
+
+#include "bits.h"
+#include "checksum.h"
+#include "error.h"
+#include "format.h"
+#include "superblock.h"
+
+#include <stdlib.h>
+
+struct bs_archive {
+	struct bs_source src;
+	struct bs_superblock sb;
+	uint64_t n_pages; /* index pages */
+	uint8_t *members; /* owned, as are the next four: raw sections */
+	uint8_t *extents;
+	uint8_t *names;
+	uint8_t *blobs;
+	uint8_t *pages;
+	uint64_t names_len;
+	size_t mem;
+};
+
+struct bs_page {
+	uint64_t first; /* chunk */
+	uint64_t n;
+	uint8_t records[]; /* [n * CHUNK_LEN] */
+};
+
+#define CORRUPT(err, ...) bs_fail(err, BS_ERR_CORRUPT, 0, __VA_ARGS__)
+#define LLU(v) ((unsigned long long)(v))
+
+enum bs_result bs_peek(const struct bs_source *src, struct bs_summary *ret,
+		       struct bs_error *err)
+{
+	struct bs_superblock sb;
+	enum bs_result res = bs_superblock_read(src, &sb, err);
+
+	*ret = sb.summary;
+	return res;
+}
+
+/* ---- Sections ----------------------------------------------------------- */
+
+static enum bs_result read_checked(const struct bs_source *src, uint8_t *dst,
+				   size_t len, uint64_t off, uint64_t sum,
+				   const char *what, struct bs_error *err)
+{
+	int io = len ? src->pread(src->ctx, dst, len, off) : 0;
+
+	if (io)
+		return bs_fail(err, BS_ERR_IO, off, "reading %s failed: %s",
+			       what, strerror(-io));
+	if (bs_xxh3_64(dst, len) != sum)
+		return bs_fail(err, BS_ERR_CHECKSUM, off,
+			       "%s at byte %llu is damaged", what, LLU(off));
+	return BS_OK;
+}
+
+/* Read section 'type', which holds n records of 'record_len'; 0: any. */
+static enum bs_result load_section(struct bs_archive *ar, unsigned type,
+				   const char *what, uint64_t n,
+				   uint64_t record_len, uint8_t **ret,
+				   struct bs_error *err)
+{
+	const struct bs_section *s = NULL;
+	unsigned i;
+
+	for (i = 0; i < ar->sb.n_sections; i++) {
+		if (ar->sb.sections[i].type == type)
+			s = &ar->sb.sections[i];
+	}
+	if (!s)
+		return CORRUPT(err, "the section of %s is missing", what);
+	if (record_len && (s->len % record_len || s->len / record_len != n))
+		return CORRUPT(err, "the section of %s has a wrong length",
+			       what);
+	*ret = malloc(s->len + 1);
+	if (!*ret)
+		return bs_fail(err, BS_ERR_NOMEM, 0, "out of memory");
+	ar->mem += s->len;
+	if (type == SECTION_NAMES)
+		ar->names_len = s->len;
+	return read_checked(&ar->src, *ret, s->len, s->off, s->sum, what, err);
+}
+
+static enum bs_result check_sections(const struct bs_archive *ar,
+				     struct bs_error *err)
+{
+	unsigned i;
+
+	for (i = 0; i < ar->sb.n_sections; i++) {
+		const struct bs_section *s = &ar->sb.sections[i];
+
+		if (s->flags & SECTION_FLAG_MUST &&
+		    (s->type < SECTION_MEMBERS || s->type > SECTION_PAGES))
+			return bs_fail(
+				err, BS_ERR_FEATURE, s->off,
+				"the container needs section type %u, which this program does not know",
+				s->type);
+	}
+	return BS_OK;
+}
+
+static enum bs_result load_directory(struct bs_archive *ar,
+				     struct bs_error *err)
+{
+	const struct bs_superblock *sb = &ar->sb;
+	enum bs_result res;
+
+	ar->n_pages =
+		div_up(sb->n_chunks, UINT64_C(1) << sb->page_records_log2);
+	if (sb->n_pool_pages > UINT32_MAX || ar->n_pages > UINT32_MAX)
+		return CORRUPT(err, "the superblock counts too many pages");
+	res = check_sections(ar, err);
+	if (!res)
+		res = load_section(ar, SECTION_MEMBERS, "members",
+				   sb->summary.n_members, MEMBER_LEN,
+				   &ar->members, err);
+	if (!res)
+		res = load_section(ar, SECTION_EXTENTS, "extents",
+				   sb->n_extents, EXTENT_LEN, &ar->extents,
+				   err);
+	if (!res)
+		res = load_section(ar, SECTION_NAMES, "names", 0, 0, &ar->names,
+				   err);
+	if (!res)
+		res = load_section(ar, SECTION_BLOBS, "blobs", sb->n_blobs,
+				   BLOB_LEN, &ar->blobs, err);
+	if (!res)
+		res = load_section(ar, SECTION_PAGES, "pages",
+				   ar->n_pages + sb->n_pool_pages,
+				   PAGE_RECORD_LEN, &ar->pages, err);
+	return res;
+}
+
+/* ---- Checks of the directory -------------------------------------------- */
+
+static bool digest_holds(unsigned alg, const uint8_t *digest)
+{
+	if (alg == BS_DIGEST_NONE)
+		return is_zero(digest, BS_DIGEST_MAX);
+	if (alg == BS_DIGEST_XXH3_128)
+		return is_zero(digest + 16, 16);
+	return alg == BS_DIGEST_SHA256;
+}
+
+static bool blob_holds(const struct bs_archive *ar, const uint8_t *b,
+		       uint64_t first_chunk)
+{
+	uint64_t len = get_u64(b + BLOB_LENGTH), size, first;
+	uint64_t model = get_u64(b + BLOB_MODEL);
+
+	if (b[BLOB_CHUNK_SIZE_LOG2] < CHUNK_SIZE_LOG2_MIN ||
+	    b[BLOB_CHUNK_SIZE_LOG2] > CHUNK_SIZE_LOG2_MAX)
+		return false;
+	size = UINT64_C(1) << b[BLOB_CHUNK_SIZE_LOG2];
+	first = get_u64(b + BLOB_FIRST_CHUNK_LENGTH);
+	return len > 0 && first >= 1 && first <= len && first <= size + 7 &&
+	       get_u64(b + BLOB_FIRST_CHUNK) == first_chunk &&
+	       get_u64(b + BLOB_CHUNK_COUNT) == 1 + div_up(len - first, size) &&
+	       digest_holds(b[BLOB_DIGEST_ALGORITHM], b + BLOB_DIGEST) &&
+	       !b[BLOB_RESERVED0] && get_u32(b + BLOB_BASE) == NO_BASE &&
+	       (model == BS_NO_MODEL || model >> 32 < ar->sb.n_pool_pages) &&
+	       is_zero(b + BLOB_RESERVED1, 8);
+}
+
+static enum bs_result check_blobs(const struct bs_archive *ar,
+				  struct bs_error *err)
+{
+	uint64_t i, n = 0;
+
+	for (i = 0; i < ar->sb.n_blobs; i++) {
+		const uint8_t *b = ar->blobs + i * BLOB_LEN;
+
+		if (!blob_holds(ar, b, n) ||
+		    __builtin_add_overflow(n, get_u64(b + BLOB_CHUNK_COUNT),
+					   &n))
+			return CORRUPT(err, "blob %llu contradicts the format",
+				       LLU(i));
+	}
+	if (n != ar->sb.n_chunks)
+		return CORRUPT(err, "the blobs have %llu chunks, not %llu",
+			       LLU(n), LLU(ar->sb.n_chunks));
+	return BS_OK;
+}
+
+static enum bs_result check_pages(const struct bs_archive *ar,
+				  struct bs_error *err)
+{
+	uint64_t end = ar->sb.summary.container_len - SB_LEN, i;
+	uint64_t per_page = UINT64_C(1) << ar->sb.page_records_log2;
+
+	for (i = 0; i < ar->n_pages + ar->sb.n_pool_pages; i++) {
+		const uint8_t *p = ar->pages + i * PAGE_RECORD_LEN;
+		uint64_t off = get_u64(p + PAGE_OFFSET);
+		uint32_t len = get_u32(p + PAGE_LENGTH);
+		bool holds = off % 8 == 0 && off >= SB_LEN &&
+			     in_range(off, len, end) &&
+			     !get_u32(p + PAGE_RESERVED);
+
+		if (i < ar->n_pages) {
+			uint64_t n = ar->sb.n_chunks - i * per_page;
+
+			n = n < per_page ? n : per_page;
+			holds = holds && len == n * CHUNK_LEN;
+		} else {
+			holds = holds && len >= 1 && len <= POOL_PAGE_MAX;
+		}
+		if (!holds)
+			return CORRUPT(err, "page %llu contradicts the format",
+				       LLU(i));
+	}
+	return BS_OK;
+}
+
+/* A path of 1..255-byte components that stays inside its directory. */
+static bool name_holds(const char *name, size_t len)
+{
+	size_t i, start = 0;
+
+	if (!len || len > NAME_LEN_MAX || memchr(name, 0, len))
+		return false;
+	for (i = 0; i <= len; i++) {
+		const char *c = name + start;
+		size_t n = i - start;
+
+		if (i < len && name[i] != '/')
+			continue;
+		if (!n || n > COMPONENT_LEN_MAX || (n == 1 && c[0] == '.') ||
+		    (n == 2 && c[0] == '.' && c[1] == '.'))
+			return false;
+		start = i + 1;
+	}
+	return true;
+}
+
+/* The order of paths: by components, so '/' before every other byte. */
+static int compare_paths(const char *a, size_t a_len, const char *b,
+			 size_t b_len)
+{
+	size_t n = a_len < b_len ? a_len : b_len, i;
+
+	for (i = 0; i < n; i++) {
+		int x = a[i] == '/' ? -1 : (unsigned char)a[i];
+		int y = b[i] == '/' ? -1 : (unsigned char)b[i];
+
+		if (x != y)
+			return x - y;
+	}
+	return a_len < b_len ? -1 : a_len > b_len;
+}
+
+/* The member of a given name, or n_members. */
+static uint64_t find_member(const struct bs_archive *ar, const char *name,
+			    size_t len)
+{
+	uint64_t lo = 0, hi = ar->sb.summary.n_members;
+
+	while (lo < hi) {
+		uint64_t mid = lo + (hi - lo) / 2;
+		struct bs_member m;
+		int order;
+
+		bs_archive_member(ar, mid, &m);
+		order = compare_paths(m.name, m.name_len, name, len);
+		if (!order)
+			return mid;
+		if (order < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return ar->sb.summary.n_members;
+}
+
+static enum bs_result check_extents(const struct bs_archive *ar,
+				    const struct bs_member *m, uint64_t no,
+				    struct bs_error *err)
+{
+	uint64_t at = 0, i;
+
+	for (i = 0; i < m->n_extents; i++) {
+		struct bs_extent e;
+		uint64_t blob_len;
+
+		bs_archive_extent(ar, m->first_extent + i, &e);
+		blob_len = e.blob < ar->sb.n_blobs
+				   ? get_u64(ar->blobs + e.blob * BLOB_LEN +
+					     BLOB_LENGTH)
+				   : 0;
+		if (e.off != at || !e.len ||
+		    !in_range(e.blob_off, e.len, blob_len) ||
+		    __builtin_add_overflow(at, e.len, &at))
+			return CORRUPT(
+				err,
+				"extent %llu of member %llu contradicts the format",
+				LLU(i), LLU(no));
+	}
+	if (at != m->size)
+		return CORRUPT(err, "member %llu has %llu bytes, not %llu",
+			       LLU(no), LLU(at), LLU(m->size));
+	return BS_OK;
+}
+
+static bool member_holds(const struct bs_archive *ar, const uint8_t *b,
+			 uint64_t first_extent)
+{
+	uint64_t n_extents = get_u64(b + MEMBER_EXTENT_COUNT);
+	uint32_t target_len = get_u32(b + MEMBER_TARGET_LENGTH);
+	unsigned type = b[MEMBER_TYPE], alg = b[MEMBER_DIGEST_ALGORITHM];
+	bool is_link = type == BS_MEMBER_SYMLINK || type == BS_MEMBER_HARDLINK;
+
+	if (type < BS_MEMBER_FILE || type > BS_MEMBER_HARDLINK ||
+	    get_u16(b + MEMBER_RESERVED0) || get_u32(b + MEMBER_RESERVED1) ||
+	    !is_zero(b + MEMBER_RESERVED2, 16) ||
+	    get_u32(b + MEMBER_MODE) > 07777 ||
+	    !digest_holds(alg, b + MEMBER_DIGEST))
+		return false;
+	if (!in_range(get_u64(b + MEMBER_NAME_OFFSET),
+		      get_u32(b + MEMBER_NAME_LENGTH), ar->names_len) ||
+	    !in_range(get_u64(b + MEMBER_TARGET_OFFSET), target_len,
+		      ar->names_len) ||
+	    !in_range(get_u64(b + MEMBER_EXTENSION_OFFSET),
+		      get_u32(b + MEMBER_EXTENSION_LENGTH), ar->names_len))
+		return false;
+	if (is_link ? !target_len || target_len > NAME_LEN_MAX : target_len)
+		return false;
+	if (type != BS_MEMBER_FILE &&
+	    (alg || get_u64(b + MEMBER_SIZE) || n_extents))
+		return false;
+	return get_u64(b + MEMBER_FIRST_EXTENT) == first_extent &&
+	       in_range(first_extent, n_extents, ar->sb.n_extents);
+}
+
+/* A bundle's member: its name, its place in the order, its parent. */
+static bool path_holds(const struct bs_archive *ar, const struct bs_member *m,
+		       uint64_t no)
+{
+	const char *slash;
+	struct bs_member other;
+	uint64_t parent;
+
+	if (!name_holds(m->name, m->name_len) ||
+	    (m->target_len && memchr(m->target, 0, m->target_len)))
+		return false;
+	if (no) {
+		bs_archive_member(ar, no - 1, &other);
+		if (compare_paths(other.name, other.name_len, m->name,
+				  m->name_len) >= 0)
+			return false;
+	}
+	if (m->type == BS_MEMBER_HARDLINK) {
+		parent = find_member(ar, m->target, m->target_len);
+		if (parent == ar->sb.summary.n_members)
+			return false;
+		bs_archive_member(ar, parent, &other);
+		if (other.type != BS_MEMBER_FILE)
+			return false;
+	}
+	slash = memrchr(m->name, '/', m->name_len);
+	if (!slash)
+		return true;
+	parent = find_member(ar, m->name, (size_t)(slash - m->name));
+	if (parent == ar->sb.summary.n_members)
+		return false;
+	bs_archive_member(ar, parent, &other);
+	return other.type == BS_MEMBER_DIR;
+}
+
+static bool single_holds(const struct bs_archive *ar, const struct bs_member *m)
+{
+	const struct bs_summary *s = &ar->sb.summary;
+
+	return m->type == BS_MEMBER_FILE && !m->name_len &&
+	       m->size == s->size && m->mode == s->mode &&
+	       m->mtime_ns == s->mtime_ns && m->digest_alg == s->digest_alg &&
+	       !memcmp(m->digest, s->digest, BS_DIGEST_MAX);
+}
+
+static enum bs_result check_members(const struct bs_archive *ar,
+				    struct bs_error *err)
+{
+	uint64_t i, n_extents = 0, total = 0;
+	enum bs_result res;
+
+	/* Records first: find_member() looks at all of them. */
+	for (i = 0; i < ar->sb.summary.n_members; i++) {
+		const uint8_t *b = ar->members + i * MEMBER_LEN;
+
+		if (!member_holds(ar, b, n_extents))
+			return CORRUPT(err,
+				       "member %llu contradicts the format",
+				       LLU(i));
+		n_extents += get_u64(b + MEMBER_EXTENT_COUNT);
+	}
+	if (n_extents != ar->sb.n_extents)
+		return CORRUPT(err, "the members have %llu extents, not %llu",
+			       LLU(n_extents), LLU(ar->sb.n_extents));
+	for (i = 0; i < ar->sb.summary.n_members; i++) {
+		struct bs_member m;
+
+		bs_archive_member(ar, i, &m);
+		if (ar->sb.summary.is_bundle ? !path_holds(ar, &m, i)
+					     : !single_holds(ar, &m))
+			return CORRUPT(err,
+				       "member %llu contradicts the format",
+				       LLU(i));
+		res = check_extents(ar, &m, i, err);
+		if (res)
+			return res;
+		if (__builtin_add_overflow(total, m.size, &total))
+			return CORRUPT(err, "the members' sizes overflow");
+	}
+	if (total != ar->sb.summary.size)
+		return CORRUPT(err, "the members have %llu bytes, not %llu",
+			       LLU(total), LLU(ar->sb.summary.size));
+	return BS_OK;
+}
+
+enum bs_result bs_archive_open(struct bs_archive **ret,
+			       const struct bs_source *src,
+			       struct bs_error *err)
+{
+	struct bs_archive *ar;
+	enum bs_result res;
+
+	*ret = NULL;
+	ar = calloc(1, sizeof(*ar));
+	if (!ar)
+		return bs_fail(err, BS_ERR_NOMEM, 0, "out of memory");
+	ar->src = *src;
+	ar->mem = sizeof(*ar);
+	res = bs_superblock_read(src, &ar->sb, err);
+	if (!res)
+		res = load_directory(ar, err);
+	if (!res)
+		res = check_blobs(ar, err);
+	if (!res)
+		res = check_pages(ar, err);
+	if (!res)
+		res = check_members(ar, err);
+	if (res) {
+		bs_archive_close(ar);
+		return res;
+	}
+	*ret = ar;
+	return BS_OK;
+}
+
+void bs_archive_close(struct bs_archive *ar)
+{
+	if (!ar)
+		return;
+	free(ar->members);
+	free(ar->extents);
+	free(ar->names);
+	free(ar->blobs);
+	free(ar->pages);
+	free(ar);
+}
+
+/* ---- Look-ups ----------------------------------------------------------- */
+
+size_t bs_archive_mem(const struct bs_archive *ar)
+{
+	return ar->mem;
+}
+
+const struct bs_summary *bs_archive_summary(const struct bs_archive *ar)
+{
+	return &ar->sb.summary;
+}
+
+int bs_archive_is_degraded(const struct bs_archive *ar)
+{
+	return ar->sb.is_copy;
+}
+
+uint64_t bs_archive_n_members(const struct bs_archive *ar)
+{
+	return ar->sb.summary.n_members;
+}
+
+uint64_t bs_archive_n_blobs(const struct bs_archive *ar)
+{
+	return ar->sb.n_blobs;
+}
+
+uint64_t bs_archive_n_chunks(const struct bs_archive *ar)
+{
+	return ar->sb.n_chunks;
+}
+
+void bs_archive_member(const struct bs_archive *ar, uint64_t i,
+		       struct bs_member *ret)
+{
+	const uint8_t *b = ar->members + i * MEMBER_LEN;
+	const char *names = (const char *)ar->names;
+
+	ret->type = (enum bs_member_type)b[MEMBER_TYPE];
+	ret->mode = get_u32(b + MEMBER_MODE);
+	ret->mtime_ns = (int64_t)get_u64(b + MEMBER_MTIME);
+	ret->size = get_u64(b + MEMBER_SIZE);
+	ret->name = names + get_u64(b + MEMBER_NAME_OFFSET);
+	ret->name_len = get_u32(b + MEMBER_NAME_LENGTH);
+	ret->target = names + get_u64(b + MEMBER_TARGET_OFFSET);
+	ret->target_len = get_u32(b + MEMBER_TARGET_LENGTH);
+	ret->first_extent = get_u64(b + MEMBER_FIRST_EXTENT);
+	ret->n_extents = get_u64(b + MEMBER_EXTENT_COUNT);
+	ret->digest_alg = b[MEMBER_DIGEST_ALGORITHM];
+	memcpy(ret->digest, b + MEMBER_DIGEST, BS_DIGEST_MAX);
+}
+
+void bs_archive_extent(const struct bs_archive *ar, uint64_t i,
+		       struct bs_extent *ret)
+{
+	const uint8_t *b = ar->extents + i * EXTENT_LEN;
+
+	ret->off = get_u64(b + EXTENT_FILE_OFFSET);
+	ret->len = get_u64(b + EXTENT_LENGTH);
+	ret->blob = get_u64(b + EXTENT_BLOB);
+	ret->blob_off = get_u64(b + EXTENT_BLOB_OFFSET);
+}
+
+void bs_archive_blob(const struct bs_archive *ar, uint64_t i,
+		     struct bs_blob *ret)
+{
+	const uint8_t *b = ar->blobs + i * BLOB_LEN;
+
+	ret->len = get_u64(b + BLOB_LENGTH);
+	ret->first_chunk = get_u64(b + BLOB_FIRST_CHUNK);
+	ret->n_chunks = get_u64(b + BLOB_CHUNK_COUNT);
+	ret->first_chunk_len = get_u64(b + BLOB_FIRST_CHUNK_LENGTH);
+	ret->chunk_size = 1u << b[BLOB_CHUNK_SIZE_LOG2];
+	ret->dtype = b[BLOB_DTYPE] < BS_DTYPE_N ? b[BLOB_DTYPE] : 0;
+	ret->digest_alg = b[BLOB_DIGEST_ALGORITHM];
+	memcpy(ret->digest, b + BLOB_DIGEST, BS_DIGEST_MAX);
+	ret->width = get_u64(b + BLOB_WIDTH);
+	ret->model = get_u64(b + BLOB_MODEL);
+}
+
+uint64_t bs_member_extent_at(const struct bs_archive *ar,
+			     const struct bs_member *m, uint64_t off)
+{
+	uint64_t lo = m->first_extent, hi = lo + m->n_extents;
+
+	/* The last extent that begins at or before 'off'. */
+	while (hi - lo > 1) {
+		uint64_t mid = lo + (hi - lo) / 2;
+
+		if (get_u64(ar->extents + mid * EXTENT_LEN +
+			    EXTENT_FILE_OFFSET) <= off)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+uint64_t bs_archive_blob_of_chunk(const struct bs_archive *ar, uint64_t chunk)
+{
+	uint64_t lo = 0, hi = ar->sb.n_blobs;
+
+	while (hi - lo > 1) {
+		uint64_t mid = lo + (hi - lo) / 2;
+
+		if (get_u64(ar->blobs + mid * BLOB_LEN + BLOB_FIRST_CHUNK) <=
+		    chunk)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+uint64_t bs_blob_chunk_at(const struct bs_blob *blob, uint64_t off)
+{
+	if (off < blob->first_chunk_len)
+		return blob->first_chunk;
+	return blob->first_chunk + 1 +
+	       (off - blob->first_chunk_len) / blob->chunk_size;
+}
+
+void bs_blob_chunk_range(const struct bs_blob *blob, uint64_t chunk,
+			 uint64_t *ret_off, size_t *ret_len)
+{
+	uint64_t k = chunk - blob->first_chunk, off, len;
+
+	if (!k) {
+		*ret_off = 0;
+		*ret_len = blob->first_chunk_len;
+		return;
+	}
+	off = blob->first_chunk_len + (k - 1) * blob->chunk_size;
+	len = blob->len - off;
+	*ret_off = off;
+	*ret_len = len < blob->chunk_size ? len : blob->chunk_size;
+}
+
+/* ---- Pages -------------------------------------------------------------- */
+
+uint64_t bs_archive_n_pages(const struct bs_archive *ar)
+{
+	return ar->n_pages;
+}
+
+uint64_t bs_archive_page_of(const struct bs_archive *ar, uint64_t chunk)
+{
+	return chunk >> ar->sb.page_records_log2;
+}
+
+static bool record_holds(const struct bs_archive *ar, const struct bs_chunk *c,
+			 const uint8_t *b)
+{
+	return c->stored_len >= 1 && c->stored_len <= c->raw_len &&
+	       c->coding <= BS_CODING_PLANES && c->stored_off % 8 == 0 &&
+	       c->stored_off >= SB_LEN &&
+	       in_range(c->stored_off, c->stored_len,
+			ar->sb.summary.container_len - SB_LEN) &&
+	       is_zero(b + CHUNK_RESERVED, 3);
+}
+
+enum bs_result bs_page_load(const struct bs_archive *ar, uint64_t page,
+			    struct bs_page **ret, struct bs_error *err)
+{
+	const uint8_t *rec = ar->pages + page * PAGE_RECORD_LEN;
+	uint32_t len = get_u32(rec + PAGE_LENGTH);
+	struct bs_page *p;
+	enum bs_result res;
+	uint64_t i;
+
+	*ret = NULL;
+	p = malloc(sizeof(*p) + len);
+	if (!p)
+		return bs_fail(err, BS_ERR_NOMEM, 0, "out of memory");
+	p->first = page << ar->sb.page_records_log2;
+	p->n = len / CHUNK_LEN;
+	res = read_checked(&ar->src, p->records, len,
+			   get_u64(rec + PAGE_OFFSET),
+			   get_u64(rec + PAGE_CHECKSUM), "an index page", err);
+	for (i = 0; i < p->n && !res; i++) {
+		struct bs_chunk c;
+
+		bs_page_chunk(ar, p, p->first + i, &c);
+		if (!record_holds(ar, &c, p->records + i * CHUNK_LEN))
+			res = CORRUPT(
+				err,
+				"the record of chunk %llu contradicts the format",
+				LLU(c.no));
+	}
+	if (res) {
+		free(p);
+		return res;
+	}
+	*ret = p;
+	return BS_OK;
+}
+
+size_t bs_page_mem(const struct bs_page *page)
+{
+	return sizeof(*page) + page->n * CHUNK_LEN;
+}
+
+void bs_page_free(struct bs_page *page)
+{
+	free(page);
+}
+
+void bs_page_chunk(const struct bs_archive *ar, const struct bs_page *page,
+		   uint64_t chunk, struct bs_chunk *ret)
+{
+	const uint8_t *b = page->records + (chunk - page->first) * CHUNK_LEN;
+	struct bs_blob blob;
+	size_t raw_len;
+
+	ret->no = chunk;
+	ret->blob = bs_archive_blob_of_chunk(ar, chunk);
+	bs_archive_blob(ar, ret->blob, &blob);
+	bs_blob_chunk_range(&blob, chunk, &ret->blob_off, &raw_len);
+	ret->raw_len = (uint32_t)raw_len;
+	ret->stored_len = get_u32(b + CHUNK_STORED_LENGTH);
+	ret->stored_off = get_u64(b + CHUNK_OFFSET);
+	ret->coding = b[CHUNK_CODING];
+	ret->raw_sum = get_u64(b + CHUNK_RAW_CHECKSUM);
+	ret->stored_sum = get_u64(b + CHUNK_STORED_CHECKSUM);
+}
+
+enum bs_result bs_archive_pool_page(const struct bs_archive *ar, uint64_t page,
+				    uint8_t **ret, size_t *ret_len,
+				    struct bs_error *err)
+{
+	const uint8_t *rec;
+	enum bs_result res;
+
+	*ret = NULL;
+	if (page >= ar->sb.n_pool_pages)
+		return CORRUPT(err, "a reference names pool page %llu of %llu",
+			       LLU(page), LLU(ar->sb.n_pool_pages));
+	rec = ar->pages + (ar->n_pages + page) * PAGE_RECORD_LEN;
+	*ret_len = get_u32(rec + PAGE_LENGTH);
+	*ret = malloc(*ret_len);
+	if (!*ret)
+		return bs_fail(err, BS_ERR_NOMEM, 0, "out of memory");
+	res = read_checked(&ar->src, *ret, *ret_len, get_u64(rec + PAGE_OFFSET),
+			   get_u64(rec + PAGE_CHECKSUM), "a pool page", err);
+	if (res) {
+		free(*ret);
+		*ret = NULL;
+	}
+	return res;
+}

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bigsmall.h - public interface of libbigsmall
+ *
+ * A struct bs_archive is an open container: immutable after open, safe to
+ * share between threads.  Index pages and models are objects of their own,
+ * loaded when first needed and held by the caller, so that the caller's memory
+ * budget counts them and its locks guard them.  A struct bs_workspace is the
+ * scratch memory of one decode or encode in flight: one per thread.
+ *
+ * Nothing here prints, starts a thread, opens a file or keeps global state,
+ * but for the choice of kernels (kernels.h), made once.
+ *
+ * Offsets and lengths are bytes unless a name says otherwise.  The format is
+ * docs/format.md; section numbers in comments are its.
+ */
+
+#ifndef BIGSMALL_H
+#define BIGSMALL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define BIGSMALL_VERSION_MAJOR 0
+#define BIGSMALL_VERSION_MINOR 1
+#define BIGSMALL_VERSION_PATCH 0
+
+/* Values are stable: new causes are appended inside their decade. */
+enum bs_result {
+	BS_OK = 0,
+
+	BS_ERR_NOMEM = 1,
+	BS_ERR_IO = 2, /* the source or the sink failed */
+	BS_ERR_PARAM = 3, /* the caller broke this interface */
+
+	BS_ERR_MAGIC = 10, /* not a container of ours */
+	BS_ERR_VERSION = 11, /* ours, but of a version this library lacks */
+	BS_ERR_FEATURE = 12, /* needs a feature this library lacks */
+	BS_ERR_UPSTREAM = 13, /* a BGSM or BGSD file of BigSmall (Python) */
+
+	BS_ERR_TRUNCATED = 20, /* the file ends before its index says */
+	BS_ERR_CORRUPT = 21, /* a field contradicts the format */
+	BS_ERR_CHECKSUM = 22, /* well formed, but not what was written */
+
+	BS_ERR_SYNTAX = 30, /* not a well-formed safetensors header */
+};
+
+/* A sentence for people about the last failure; every function that takes a
+ * struct bs_error * accepts NULL.  'text' names what is wrong, never the file:
+ * the caller knows its name. */
+struct bs_error {
+	enum bs_result code;
+	uint64_t off; /* byte offset in the source, where one is known */
+	char text[240];
+};
+
+/* The name of a result ("BS_ERR_CHECKSUM"), and a few words for people. */
+const char *bs_result_name(enum bs_result res);
+const char *bs_result_text(enum bs_result res);
+
+/* The positive errno that a file system should report for 'res' (0: BS_OK). */
+int bs_result_errno(enum bs_result res);
+
+/* "0.1.0" */
+const char *bs_version(void);
+
+/* ---- Reading: the container ------------------------------------------- */
+
+/*
+ * Where the stored bytes come from.  'pread' reads exactly 'len' bytes at
+ * 'off' and returns 0, or returns a negative errno; it is never asked for
+ * bytes past 'size'.  It may be called from several threads at once.
+ */
+struct bs_source {
+	int (*pread)(void *ctx, void *buf, size_t len, uint64_t off);
+	void *ctx;
+	uint64_t size;
+};
+
+#define BS_SUFFIX_MAX 64
+#define BS_DIGEST_MAX 32
+
+enum bs_digest {
+	BS_DIGEST_NONE = 0,
+	BS_DIGEST_SHA256 = 1, /* 32 bytes */
+	BS_DIGEST_XXH3_128 = 2, /* 16 bytes, canonical (big-endian) order */
+};
+
+/* What the superblock alone says: enough for stat() and readdir(). */
+struct bs_summary {
+	uint16_t version;
+	uint8_t is_bundle; /* a directory of members, not a single file */
+	uint8_t digest_alg; /* enum bs_digest of 'digest' */
+	uint32_t mode; /* st_mode permission bits of a single file */
+	int64_t mtime_ns; /* since the epoch, of a single file */
+	uint64_t size; /* of a single file; of a bundle, the sum of its files */
+	uint64_t container_len;
+	uint64_t n_members;
+	uint8_t digest[BS_DIGEST_MAX]; /* of a single file */
+	/* Appended to the container's own stem it gives the name of the file
+	 * ("llama.bs" + ".safetensors"); may be empty; NUL-terminated. */
+	char suffix[BS_SUFFIX_MAX + 1];
+};
+
+/*
+ * Read and check one superblock: the first, or the copy at the end where the
+ * first is damaged.  One pread of 4 KiB in the good case.  BS_ERR_MAGIC: not
+ * ours; BS_ERR_UPSTREAM: BigSmall (Python)'s.
+ */
+enum bs_result bs_peek(const struct bs_source *src, struct bs_summary *ret,
+		       struct bs_error *err);
+
+struct bs_archive;
+
+/*
+ * Open the container behind 'src' and check its superblock and directory
+ * (members, extents, blobs, page table), not its pages or data.  On BS_OK the
+ * caller owns *ret and releases it with bs_archive_close(); 'src->ctx' must
+ * outlive it.  On failure *ret is NULL.
+ */
+enum bs_result bs_archive_open(struct bs_archive **ret,
+			       const struct bs_source *src,
+			       struct bs_error *err);
+
+/* Release an archive.  NULL is allowed. */
+void bs_archive_close(struct bs_archive *ar);
+
+/* Bytes of memory the archive holds, for the caller's budget. */
+size_t bs_archive_mem(const struct bs_archive *ar);
+
+const struct bs_summary *bs_archive_summary(const struct bs_archive *ar);
+
+/* Whether the first superblock was damaged and the copy at the end served. */
+int bs_archive_is_degraded(const struct bs_archive *ar);
+
+enum bs_member_type {
+	BS_MEMBER_FILE = 1,
+	BS_MEMBER_DIR = 2,
+	BS_MEMBER_SYMLINK = 3,
+	BS_MEMBER_HARDLINK = 4, /* 'target' is the path of another member */
+};
+
+struct bs_member {
+	enum bs_member_type type;
+	uint32_t mode; /* permission bits */
+	int64_t mtime_ns;
+	uint64_t size;
+	const char *name; /* path in the bundle, "" for a single file; borrowed
+			   * from the archive, not NUL-terminated */
+	size_t name_len;
+	const char *target; /* of a link; borrowed likewise */
+	size_t target_len;
+	uint64_t first_extent;
+	uint64_t n_extents;
+	uint8_t digest_alg;
+	uint8_t digest[BS_DIGEST_MAX];
+};
+
+/* 'len' bytes at 'off' of the member are those at 'blob_off' of 'blob'. */
+struct bs_extent {
+	uint64_t off;
+	uint64_t len; /* > 0 */
+	uint64_t blob;
+	uint64_t blob_off;
+};
+
+#define BS_NO_MODEL UINT64_MAX
+
+/* One stored object: a tensor, a run of small ones, a header, opaque bytes. */
+struct bs_blob {
+	uint64_t len; /* > 0 */
+	uint64_t first_chunk; /* numbered over the whole container */
+	uint64_t n_chunks;
+	uint64_t first_chunk_len; /* 1..chunk_size + 7; later ones have
+				   * chunk_size, the last the rest */
+	uint32_t chunk_size; /* a power of two, 2^17 .. 2^19 */
+	uint8_t dtype; /* enum bs_dtype: how the bytes were modelled */
+	uint8_t digest_alg;
+	uint8_t digest[BS_DIGEST_MAX];
+	uint64_t width; /* elements a row, for row and column classes; or 0 */
+	uint64_t model; /* for bs_model_load(), or BS_NO_MODEL */
+};
+
+uint64_t bs_archive_n_members(const struct bs_archive *ar);
+uint64_t bs_archive_n_blobs(const struct bs_archive *ar);
+uint64_t bs_archive_n_chunks(const struct bs_archive *ar);
+
+/* The i-th member, extent or blob; 'i' must be in range. */
+void bs_archive_member(const struct bs_archive *ar, uint64_t i,
+		       struct bs_member *ret);
+void bs_archive_extent(const struct bs_archive *ar, uint64_t i,
+		       struct bs_extent *ret);
+void bs_archive_blob(const struct bs_archive *ar, uint64_t i,
+		     struct bs_blob *ret);
+
+/* The number of the extent that holds byte 'off' (< size) of member 'm'. */
+uint64_t bs_member_extent_at(const struct bs_archive *ar,
+			     const struct bs_member *m, uint64_t off);
+
+/* The blob that chunk 'chunk' belongs to. */
+uint64_t bs_archive_blob_of_chunk(const struct bs_archive *ar, uint64_t chunk);
+
+/* The chunk (container-wide number) that holds byte 'off' (< len) of a blob,
+ * and where a chunk of the blob begins and how long it is, in blob bytes. */
+uint64_t bs_blob_chunk_at(const struct bs_blob *blob, uint64_t off);
+void bs_blob_chunk_range(const struct bs_blob *blob, uint64_t chunk,
+			 uint64_t *ret_off, size_t *ret_len);
+
+/* ---- Reading: pages, models, chunks ------------------------------------ */
+
+struct bs_page; /* some index records, checked; immutable */
+
+/* The page that holds the record of 'chunk'; pages are 0 .. n_pages - 1. */
+uint64_t bs_archive_page_of(const struct bs_archive *ar, uint64_t chunk);
+uint64_t bs_archive_n_pages(const struct bs_archive *ar);
+
+/*
+ * Read an index page and check it: checksum, every record against the file
+ * size and its blob.  The caller owns *ret.
+ */
+enum bs_result bs_page_load(const struct bs_archive *ar, uint64_t page,
+			    struct bs_page **ret, struct bs_error *err);
+size_t bs_page_mem(const struct bs_page *page);
+void bs_page_free(struct bs_page *page);
+
+enum bs_coding {
+	BS_CODING_RAW = 0,
+	BS_CODING_CONSTANT = 1,
+	BS_CODING_ZSTD = 2,
+	BS_CODING_PLANES = 3,
+};
+
+struct bs_chunk {
+	uint64_t no; /* container-wide */
+	uint64_t blob;
+	uint64_t blob_off;
+	uint32_t raw_len; /* <= BS_CHUNK_RAW_MAX */
+	uint32_t stored_len; /* <= BS_CHUNK_STORED_MAX */
+	uint64_t stored_off; /* in the container */
+	uint8_t coding; /* enum bs_coding */
+	uint64_t raw_sum; /* XXH3-64 of the decoded bytes */
+	uint64_t stored_sum; /* XXH3-64 of the stored bytes */
+};
+
+#define BS_CHUNK_RAW_MAX ((1u << 19) + 7)
+#define BS_CHUNK_STORED_MAX (BS_CHUNK_RAW_MAX + 4096)
+
+/* The record of 'chunk', which must lie in 'page'. */
+void bs_page_chunk(const struct bs_archive *ar, const struct bs_page *page,
+		   uint64_t chunk, struct bs_chunk *ret);
+
+struct bs_model; /* decoding tables and classes, built; immutable */
+
+/* Load what bs_blob.model names and build its tables.  The caller owns *ret. */
+enum bs_result bs_model_load(const struct bs_archive *ar, uint64_t model,
+			     struct bs_model **ret, struct bs_error *err);
+size_t bs_model_mem(const struct bs_model *model);
+void bs_model_free(struct bs_model *model);
+
+struct bs_workspace;
+
+enum bs_result bs_workspace_new(struct bs_workspace **ret);
+void bs_workspace_free(struct bs_workspace *ws);
+
+/*
+ * Decode 'stored' (chunk->stored_len bytes) into 'dst', which has room for
+ * exactly chunk->raw_len bytes, and compare its checksum.  'blob' is the
+ * chunk's; 'model' is the blob's, or NULL where the chunk's coding is not
+ * BS_CODING_PLANES.  Allocates nothing.  On failure the contents of 'dst' are
+ * undefined and must not be served.
+ */
+enum bs_result bs_chunk_decode(const struct bs_chunk *chunk,
+			       const struct bs_blob *blob,
+			       const struct bs_model *model,
+			       struct bs_workspace *ws, const void *stored,
+			       void *dst);
+
+/* Check the stored bytes alone: BS_OK or BS_ERR_CHECKSUM. */
+enum bs_result bs_chunk_check_stored(const struct bs_chunk *chunk,
+				     const void *stored);
+
+/* ---- Writing ------------------------------------------------------------ */
+
+/* How bytes are modelled.  The numbers are those of docs/format.md. */
+enum bs_dtype {
+	BS_DTYPE_BYTES = 0,
+	BS_DTYPE_BF16,
+	BS_DTYPE_F16,
+	BS_DTYPE_F32,
+	BS_DTYPE_F64,
+	BS_DTYPE_F8_E4M3,
+	BS_DTYPE_F8_E5M2,
+	BS_DTYPE_F8_E8M0,
+	BS_DTYPE_F4,
+	BS_DTYPE_F6_E2M3,
+	BS_DTYPE_F6_E3M2,
+	BS_DTYPE_I8,
+	BS_DTYPE_U8,
+	BS_DTYPE_I16,
+	BS_DTYPE_U16,
+	BS_DTYPE_I32,
+	BS_DTYPE_U32,
+	BS_DTYPE_I64,
+	BS_DTYPE_U64,
+	BS_DTYPE_BOOL,
+	BS_DTYPE_C64,
+	BS_DTYPE_N
+};
+
+/* "BF16"; and the bits an element has on disk (4, 6, 8 .. 64). */
+const char *bs_dtype_name(unsigned dtype);
+unsigned bs_dtype_bits(unsigned dtype);
+
+/* Bytes of the unit that a dtype's planes are cut from (1, 2, 4 or 8): chunk
+ * boundaries are multiples of it from the blob's start. */
+unsigned bs_dtype_unit(unsigned dtype);
+
+/*
+ * Statistics of one blob: what its coding is chosen by.  Feed it all of the
+ * blob or an even sample of whole chunks, in units of the dtype; then make a
+ * coder.  Not thread-safe; the result does not depend on the order of adding.
+ */
+struct bs_stats;
+
+enum bs_result bs_stats_new(struct bs_stats **ret, unsigned dtype);
+void bs_stats_reset(struct bs_stats *st, unsigned dtype);
+void bs_stats_add(struct bs_stats *st, const void *data, size_t len);
+void bs_stats_free(struct bs_stats *st);
+
+/* How a blob's chunks are coded: a model and its encoding tables.  Immutable,
+ * shared by encoding threads. */
+struct bs_coder;
+
+/* Choose the cheapest model by the statistics, which serve as scratch and stay
+ * as they are otherwise.  'is_sample': 'st' has not seen every byte, so unseen
+ * values must be codable. */
+enum bs_result bs_coder_new(struct bs_coder **ret, struct bs_stats *st,
+			    int is_sample);
+void bs_coder_free(struct bs_coder *coder);
+
+/* One encoded chunk; what the writer records of it. */
+struct bs_encoded {
+	uint32_t raw_len;
+	uint32_t stored_len;
+	uint8_t coding;
+	uint64_t raw_sum;
+	uint64_t stored_sum;
+};
+
+/*
+ * Encode one chunk of at most BS_CHUNK_RAW_MAX bytes into 'dst' (room for
+ * BS_CHUNK_STORED_MAX).  'off' is the chunk's offset in its blob.  Never
+ * larger than raw; deterministic.
+ */
+enum bs_result bs_chunk_encode(const struct bs_coder *coder,
+			       struct bs_workspace *ws, uint64_t off,
+			       const void *raw, size_t raw_len, void *dst,
+			       struct bs_encoded *ret);
+
+/* Where the container goes.  'pwrite' writes all of 'len' bytes at 'off' and
+ * returns 0, or returns a negative errno.  Called from one thread at a time. */
+struct bs_sink {
+	int (*pwrite)(void *ctx, const void *buf, size_t len, uint64_t off);
+	void *ctx;
+};
+
+/*
+ * The ordered writer.  Blobs are written one after another, the chunks of a
+ * blob in order; members and their extents may be added at any time.  Memory:
+ * the directory (160 bytes a tensor) and one open page.  After a failure the
+ * writer only accepts bs_writer_free().  Not thread-safe.
+ */
+struct bs_writer;
+
+enum bs_result bs_writer_new(struct bs_writer **ret,
+			     const struct bs_sink *sink);
+void bs_writer_free(struct bs_writer *w);
+
+/*
+ * Begin a blob of 'len' > 0 bytes whose first byte stands at 'file_off' of
+ * its (first) member: chunk boundaries fall on multiples of the chunk size
+ * there.  *ret describes the blob, chunk ranges included.  'coder' is
+ * borrowed until bs_writer_end_blob(); NULL: plain bytes, zstd or raw.
+ */
+enum bs_result bs_writer_begin_blob(struct bs_writer *w, unsigned dtype,
+				    const struct bs_coder *coder,
+				    uint64_t file_off, uint64_t len,
+				    uint64_t *ret_blob, struct bs_blob *ret);
+enum bs_result bs_writer_put_chunk(struct bs_writer *w,
+				   const struct bs_encoded *enc,
+				   const void *stored);
+
+/* End the blob; 'digest' is its bytes' XXH3-128 (16 bytes) or NULL. */
+enum bs_result bs_writer_end_blob(struct bs_writer *w, const uint8_t *digest);
+
+/*
+ * The layout that bs_writer_begin_blob() gives a blob, for planning chunks
+ * before it begins; 'first_chunk' and 'model' are not set.
+ */
+void bs_blob_layout(unsigned dtype, uint64_t file_off, uint64_t len,
+		    struct bs_blob *ret);
+
+/*
+ * Add a member; name, target, digest, mode, mtime and size are copied from
+ * 'm' ('first_extent' is ignored), then its m->n_extents extents from 'ext'.
+ * Extents must cover [0, size) in order.
+ */
+enum bs_result bs_writer_add_member(struct bs_writer *w,
+				    const struct bs_member *m,
+				    const struct bs_extent *ext);
+
+/*
+ * Write the directory and both superblocks.  A single file: exactly one
+ * member, named "", and the suffix its name gets back.  *ret_len is the
+ * container's length.
+ */
+enum bs_result bs_writer_finish(struct bs_writer *w, const char *suffix,
+				uint64_t *ret_len);
+
+/* ---- Digests ------------------------------------------------------------ */
+
+/* Incremental SHA-256 and XXH3-128.  new allocates, final writes 32 or 16
+ * bytes and resets. */
+struct bs_hash;
+
+enum bs_result bs_hash_new(struct bs_hash **ret, enum bs_digest alg);
+void bs_hash_update(struct bs_hash *h, const void *data, size_t len);
+void bs_hash_final(struct bs_hash *h, uint8_t *ret);
+void bs_hash_free(struct bs_hash *h);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* BIGSMALL_H */

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * format.h - the container's numbers, as docs/format.md gives them
+ *
+ * Offsets of fields within their records, by section of the document.  Records
+ * are read with get_u*() at these offsets, never by casting.
+ */
+
+#ifndef BS_FORMAT_H
+#define BS_FORMAT_H
+
+#define BS_FORMAT_VERSION 0
+
+/* 3. Superblock */
+#define SB_LEN 512
+#define SB_MAGIC  \
+	"\x89"    \
+	"BSC\r\n" \
+	"\x1a\n"
+#define SB_MAGIC_LEN 8
+enum {
+	SB_VERSION = 8,
+	SB_SUPERBLOCK_LENGTH = 10,
+	SB_FLAGS = 12,
+	SB_FEATURES_MUST = 16,
+	SB_FEATURES_MAY = 24,
+	SB_CONTAINER_LENGTH = 32,
+	SB_PREVIOUS = 40,
+	SB_MEMBER_COUNT = 48,
+	SB_TOTAL_SIZE = 56,
+	SB_FILE_MTIME = 64,
+	SB_FILE_MODE = 72,
+	SB_DIGEST_ALGORITHM = 76,
+	SB_SUFFIX_LENGTH = 77,
+	SB_SECTION_COUNT = 78,
+	SB_PAGE_RECORDS_LOG2 = 79,
+	SB_FILE_DIGEST = 80,
+	SB_SUFFIX = 112,
+	SB_BLOB_COUNT = 176,
+	SB_CHUNK_COUNT = 184,
+	SB_EXTENT_COUNT = 192,
+	SB_POOL_PAGE_COUNT = 200,
+	SB_SECTIONS = 208,
+	SB_RESERVED = 464,
+	SB_CHECKSUM = 504,
+};
+#define SB_FLAG_BUNDLE 1u
+#define SB_SECTIONS_MIN 5
+#define SB_SECTIONS_MAX 8
+#define PAGE_RECORDS_LOG2_MIN 7
+#define PAGE_RECORDS_LOG2_MAX 11
+
+#define SECTION_RECORD_LEN 32
+enum {
+	SECTION_TYPE = 0,
+	SECTION_FLAGS = 2,
+	SECTION_RESERVED = 4,
+	SECTION_OFFSET = 8,
+	SECTION_LENGTH = 16,
+	SECTION_CHECKSUM = 24,
+};
+#define SECTION_FLAG_MUST 1u
+#define SECTION_LENGTH_MAX (UINT64_C(1) << 30)
+
+/* 4. Sections */
+enum {
+	SECTION_MEMBERS = 1,
+	SECTION_EXTENTS = 2,
+	SECTION_NAMES = 3,
+	SECTION_BLOBS = 4,
+	SECTION_PAGES = 5,
+};
+
+/* 5. Members and extents */
+#define MEMBER_LEN 128
+enum {
+	MEMBER_TYPE = 0,
+	MEMBER_DIGEST_ALGORITHM = 1,
+	MEMBER_RESERVED0 = 2,
+	MEMBER_MODE = 4,
+	MEMBER_MTIME = 8,
+	MEMBER_SIZE = 16,
+	MEMBER_NAME_OFFSET = 24,
+	MEMBER_NAME_LENGTH = 32,
+	MEMBER_TARGET_LENGTH = 36,
+	MEMBER_TARGET_OFFSET = 40,
+	MEMBER_FIRST_EXTENT = 48,
+	MEMBER_EXTENT_COUNT = 56,
+	MEMBER_EXTENSION_OFFSET = 64,
+	MEMBER_EXTENSION_LENGTH = 72,
+	MEMBER_RESERVED1 = 76,
+	MEMBER_DIGEST = 80,
+	MEMBER_RESERVED2 = 112,
+};
+#define NAME_LEN_MAX 4096
+#define COMPONENT_LEN_MAX 255
+
+#define EXTENT_LEN 32
+enum {
+	EXTENT_FILE_OFFSET = 0,
+	EXTENT_LENGTH = 8,
+	EXTENT_BLOB = 16,
+	EXTENT_BLOB_OFFSET = 24,
+};
+
+/* 6. Blobs */
+#define BLOB_LEN 96
+enum {
+	BLOB_LENGTH = 0,
+	BLOB_FIRST_CHUNK = 8,
+	BLOB_CHUNK_COUNT = 16,
+	BLOB_FIRST_CHUNK_LENGTH = 24,
+	BLOB_CHUNK_SIZE_LOG2 = 32,
+	BLOB_DTYPE = 33,
+	BLOB_DIGEST_ALGORITHM = 34,
+	BLOB_RESERVED0 = 35,
+	BLOB_BASE = 36,
+	BLOB_WIDTH = 40,
+	BLOB_MODEL = 48,
+	BLOB_DIGEST = 56,
+	BLOB_RESERVED1 = 88,
+};
+#define CHUNK_SIZE_LOG2_MIN 17
+#define CHUNK_SIZE_LOG2_MAX 19
+#define NO_BASE UINT32_MAX
+#define NO_REFERENCE UINT64_MAX
+
+/* 7. Pages */
+#define PAGE_RECORD_LEN 24
+enum {
+	PAGE_OFFSET = 0,
+	PAGE_LENGTH = 8,
+	PAGE_RESERVED = 12,
+	PAGE_CHECKSUM = 16,
+};
+#define POOL_PAGE_MAX (1u << 24)
+
+#define CHUNK_LEN 32
+enum {
+	CHUNK_OFFSET = 0,
+	CHUNK_STORED_LENGTH = 8,
+	CHUNK_CODING = 12,
+	CHUNK_RESERVED = 13,
+	CHUNK_RAW_CHECKSUM = 16,
+	CHUNK_STORED_CHECKSUM = 24,
+};
+
+/* 8. Objects */
+#define OBJECT_HEADER_LEN 8
+enum {
+	OBJECT_MODEL = 1,
+	OBJECT_TABLE = 2,
+	OBJECT_CLASSES = 3,
+};
+
+/* 8.1 Model */
+#define MODEL_HEADER_LEN 8
+enum { MODEL_UNIT = 0, MODEL_PLANE_COUNT = 1, MODEL_RESERVED = 2 };
+#define PLANES_MAX 16
+#define MODEL_TABLES_MAX 32
+
+#define PLANE_LEN 48
+enum {
+	PLANE_CODING = 0,
+	PLANE_WIDTH = 1,
+	PLANE_PART_COUNT = 2,
+	PLANE_TABLE_LOG2 = 3,
+	PLANE_PARTS = 4,
+	PLANE_SYMBOL_COUNT = 12,
+	PLANE_ESCAPE = 14,
+	PLANE_BASE = 16,
+	PLANE_SHIFT = 24,
+	PLANE_RESERVED = 25,
+	PLANE_ROW_CLASSES = 32,
+	PLANE_COLUMN_CLASSES = 40,
+};
+#define PARTS_MAX 4
+#define TABLE_LOG2_MAX 5
+#define NO_ESCAPE 65535u
+enum plane_coding {
+	PLANE_RAW = 0,
+	PLANE_CONSTANT = 1,
+	PLANE_CODED = 2,
+	PLANE_LOCAL = 3,
+};
+
+/* 8.2 Table */
+#define PROB_BITS_MIN 10
+#define PROB_BITS_MAX 12
+/* At most 2 + (gamma 9 + 11 bits) x 256 bits, rounded up. */
+#define TABLE_SERIAL_MAX 704
+
+/* 8.3 Class array */
+#define CLASSES_HEADER_LEN 16
+#define CLASSES_MAX (1u << 24)
+
+/* 9. A chunk coded in planes */
+#define LANES 64
+#define STATES_LEN (4 * LANES)
+#define CARRY_MAX (2 * LANES)
+
+#endif /* BS_FORMAT_H */

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * freq.c - symbol frequencies: counts to tables, tables to bytes and back
+ *
+ * A frequency is a share of 2^prob_bits.  None may be the whole: with 0 < f <
+ * 2^prob_bits <= 4096 a symbol, its frequency and a slot's distance from the
+ * symbol's start fit one 32-bit entry, and one load (one gather lane) fetches
+ * all that a decoding step needs.
+ */
+
+#include "freq.h"
+
+#include "bits.h"
+
+#include <math.h>
+
+static unsigned largest(const struct bs_freq *q)
+{
+	unsigned best = 0, s;
+
+	for (s = 1; s < SYMBOLS_MAX; s++) {
+		if (q->f[s] > q->f[best])
+			best = s;
+	}
+	return best;
+}
+
+/*
+ * Rounding leaves the sum a little off.  Take the difference from, or give it
+ * to, the symbols where it costs least: the cost of moving one unit is about
+ * count / f, so always the largest frequency (which is nearly proportional to
+ * its count and loses least, relatively).
+ */
+static void settle(struct bs_freq *q, long sum)
+{
+	long total = 1L << q->prob_bits;
+	unsigned s;
+
+	while (sum != total) {
+		long step, room;
+
+		s = largest(q);
+		if (sum < total) {
+			q->f[s] += (uint16_t)(total - sum);
+			break;
+		}
+		step = sum - total;
+		room = q->f[s] / 8 ? q->f[s] / 8 : 1;
+		if (step > room)
+			step = room;
+		q->f[s] -= (uint16_t)step;
+		sum -= step;
+	}
+	s = largest(q);
+	if (q->f[s] == total) {
+		q->f[s]--;
+		q->f[s ? 0 : 1] = 1;
+	}
+}
+
+void bs_freq_normalise(struct bs_freq *ret, const uint64_t *counts, unsigned n,
+		       unsigned prob_bits)
+{
+	double total = 0, scale;
+	long sum = 0;
+	unsigned s;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->prob_bits = prob_bits;
+	for (s = 0; s < n; s++)
+		total += (double)counts[s];
+	scale = total > 0 ? (double)(1 << prob_bits) / total : 0;
+	for (s = 0; s < n; s++) {
+		double share = (double)counts[s] * scale;
+
+		if (!counts[s])
+			continue;
+		ret->f[s] = share < 1 ? 1 : (uint16_t)(share + 0.5);
+		sum += ret->f[s];
+	}
+	settle(ret, sum);
+}
+
+double bs_freq_cost(const struct bs_freq *freq, const uint64_t *counts,
+		    unsigned n)
+{
+	double bits = 0;
+	unsigned s;
+
+	for (s = 0; s < n; s++) {
+		if (counts[s])
+			bits += (double)counts[s] *
+				(freq->prob_bits - log2(freq->f[s]));
+	}
+	return bits;
+}
+
+unsigned bs_freq_n_symbols(const struct bs_freq *freq)
+{
+	unsigned n = SYMBOLS_MAX;
+
+	while (n && !freq->f[n - 1])
+		n--;
+	return n;
+}
+
+size_t bs_freq_write(const struct bs_freq *freq, uint8_t *dst)
+{
+	unsigned n = bs_freq_n_symbols(freq), prev = 0, s;
+	struct bit_writer bw = { .p = dst + 2 };
+
+	dst[0] = (uint8_t)freq->prob_bits;
+	dst[1] = (uint8_t)(n - 1);
+	for (s = 0; s < n; s++) {
+		unsigned len = bit_length(freq->f[s]);
+		unsigned z = len >= prev ? 2 * (len - prev)
+					 : 2 * (prev - len) - 1;
+		unsigned k = bit_length(z + 1) - 1;
+
+		bw_bits(&bw, 0, k);
+		bw_bits(&bw, 1, 1);
+		bw_bits(&bw, z + 1, k);
+		if (len >= 2)
+			bw_bits(&bw, freq->f[s], len - 1);
+		prev = len;
+	}
+	return 2 + (bw.pos + 7) / 8;
+}
+
+enum bs_result bs_freq_read(struct bs_freq *ret, const uint8_t *src, size_t len,
+			    size_t *ret_len)
+{
+	struct bit_reader br = { 0 };
+	uint32_t sum = 0;
+	unsigned s, bits = 0;
+
+	memset(ret, 0, sizeof(*ret));
+	if (len < 2 || src[0] < PROB_BITS_MIN || src[0] > PROB_BITS_MAX)
+		return BS_ERR_CORRUPT;
+	ret->prob_bits = src[0];
+	br.p = src + 2;
+	br.len = len - 2;
+	for (s = 0; s <= src[1]; s++) {
+		unsigned k = 0, z;
+
+		while (k < 5 && !br.overrun && !br_bit(&br))
+			k++;
+		z = (1u << k | br_bits(&br, k)) - 1;
+		if (z & 1 ? (z + 1) / 2 > bits : bits + z / 2 > PROB_BITS_MAX)
+			return BS_ERR_CORRUPT;
+		bits = z & 1 ? bits - (z + 1) / 2 : bits + z / 2;
+		if (bits)
+			ret->f[s] = (uint16_t)(1u << (bits - 1) |
+					       br_bits(&br, bits - 1));
+		if (br.overrun || ret->f[s] >> ret->prob_bits)
+			return BS_ERR_CORRUPT;
+		sum += ret->f[s];
+	}
+	/* The last byte's padding is zero. */
+	while (br.pos & 7) {
+		if (br_bit(&br))
+			return BS_ERR_CORRUPT;
+	}
+	*ret_len = 2 + br.pos / 8;
+	return sum == 1u << ret->prob_bits ? BS_OK : BS_ERR_CORRUPT;
+}
+
+void bs_freq_slots(const struct bs_freq *freq, bs_slot *slots)
+{
+	uint32_t s, i;
+
+	for (s = 0; s < SYMBOLS_MAX; s++) {
+		bs_slot entry = (uint32_t)freq->f[s] << 20 | s;
+
+		for (i = 0; i < freq->f[s]; i++)
+			*slots++ = entry | i << 8;
+	}
+}
+
+/*
+ * floor(x / f) as a multiplication: with l = ceil(log2 f) and m =
+ * ceil(2^(32+l) / f), (x * m) >> (32 + l) is exact for every 32-bit x
+ * (Granlund and Montgomery, "Division by Invariant Integers using
+ * Multiplication", 1994).  The product fits 64 bits because an encoder's x is
+ * below f * 2^(32-B) after renormalisation: x * m < 2^(64+l-B), and l <= B.
+ */
+void bs_freq_enc(const struct bs_freq *freq, struct bs_enc_symbol *enc)
+{
+	uint32_t start = 0;
+	unsigned s;
+
+	for (s = 0; s < SYMBOLS_MAX; s++) {
+		uint32_t f = freq->f[s];
+		unsigned l = f > 1 ? bit_length(f - 1) : 0;
+
+		memset(&enc[s], 0, sizeof(enc[s]));
+		if (!f)
+			continue;
+		enc[s].reciprocal = ((UINT64_C(1) << (32 + l)) + f - 1) / f;
+		enc[s].shift = (uint8_t)(32 + l);
+		enc[s].limit = f << (32 - freq->prob_bits);
+		enc[s].complement = (uint16_t)((1u << freq->prob_bits) - f);
+		enc[s].start = (uint16_t)start;
+		start += f;
+	}
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * freq.h - symbol frequencies: counts to tables, tables to bytes and back
+ */
+
+#ifndef BS_FREQ_H
+#define BS_FREQ_H
+
+#include "bigsmall.h"
+#include "format.h"
+
+#define SYMBOLS_MAX 256
+
+/* Frequencies of the symbols 0..255; sum to 1 << prob_bits, each less. */
+struct bs_freq {
+	unsigned prob_bits;
+	uint16_t f[SYMBOLS_MAX];
+};
+
+/* One slot of a decoding table: frequency << 20 | bias << 8 | symbol, where
+ * bias = slot - start(symbol).  (1 << prob_bits) slots a table. */
+typedef uint32_t bs_slot;
+
+/* What encoding one symbol needs; see rans.c for the arithmetic. */
+struct bs_enc_symbol {
+	uint64_t reciprocal;
+	uint32_t limit; /* renormalise at x >= limit; 0: not codable */
+	uint16_t complement; /* (1 << prob_bits) - frequency */
+	uint16_t start;
+	uint8_t shift;
+};
+
+/*
+ * Scale 'counts' of 'n' symbols to frequencies.  A symbol with a count gets at
+ * least 1.  With no counts at all the result is a valid table all the same.
+ * n <= 256 and at most 1 << prob_bits symbols occur.
+ */
+void bs_freq_normalise(struct bs_freq *ret, const uint64_t *counts, unsigned n,
+		       unsigned prob_bits);
+
+/* Bits that coding 'counts' with 'freq' takes, in bits. */
+double bs_freq_cost(const struct bs_freq *freq, const uint64_t *counts,
+		    unsigned n);
+
+/* Write as docs/format.md 8.2; returns bytes written, <= TABLE_SERIAL_MAX. */
+size_t bs_freq_write(const struct bs_freq *freq, uint8_t *dst);
+
+/* Parse; *ret_len is the bytes read.  CORRUPT: not a table. */
+enum bs_result bs_freq_read(struct bs_freq *ret, const uint8_t *src, size_t len,
+			    size_t *ret_len);
+
+/* The number of the last symbol with a frequency, plus 1. */
+unsigned bs_freq_n_symbols(const struct bs_freq *freq);
+
+/* Fill (1 << prob_bits) slots. */
+void bs_freq_slots(const struct bs_freq *freq, bs_slot *slots);
+
+/* Fill 256 entries. */
+void bs_freq_enc(const struct bs_freq *freq, struct bs_enc_symbol *enc);
+
+#endif /* BS_FREQ_H */
