@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cmd_verify.c - bigsmall verify
+ *
+ * Reads all of a container and names all that is wrong: each bad chunk with
+ * the tensor it belongs to, how bad that is, and what to do next.
+ */
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "container.h"
+#include "files.h"
+#include "json.h"
+#include "unpacker.h"
+
+static const char help[] =
+	"Usage: bigsmall verify SRC... [--fast] [--json]\n"
+	"Check every byte of each .bs, and name what is damaged.\n"
+	"\n"
+	"Options:\n"
+	"  --fast      check the structure and the stored checksums, decode "
+	"nothing\n"
+	"  --json      print one JSON object for each SRC\n"
+	"  -h, --help  print this and exit\n";
+
+enum { OPT_FAST = 256, OPT_JSON };
+
+static const struct option options[] = {
+	{ "fast", no_argument, NULL, OPT_FAST },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+struct verify {
+	int is_fast;
+	int is_json;
+	struct bst_json json;
+};
+
+/* What was found out about one container. */
+struct findings {
+	struct bst_container box;
+	struct bst_unpack u;
+	enum bs_result copy; /* the superblock at the end */
+	enum bs_result names; /* BS_ERR_SYNTAX: the file is no safetensors */
+	size_t n_tensors;
+	size_t n_hurt; /* tensors with bad bytes */
+	int is_header_hurt;
+	int digest_differs;
+	double seconds;
+};
+
+/* ---- Looking
+ * ------------------------------------------------------------------- */
+
+/* Count the tensors that the bad stretches touch.  Both come in the order of
+ * the file. */
+static void count_hurt(struct findings *f)
+{
+	const struct bs_st *st = f->box.names;
+	size_t i, next = 0;
+
+	if (!st)
+		return;
+	f->n_tensors = bs_st_n_tensors(st);
+	for (i = 0; i < f->u.n_bad; i++) {
+		const struct bst_bad *bad = &f->u.bad[i];
+		size_t t = bst_tensor_after(st, bad->off);
+
+		if (t < next)
+			t = next;
+		for (; t < f->n_tensors; t++) {
+			const struct bs_st_tensor *ten = bs_st_tensor(st, t);
+
+			if (ten->off >= bad->off + bad->len)
+				break;
+			f->n_hurt += ten->len > 0;
+			next = t + 1;
+		}
+	}
+}
+
+static int look(const struct verify *v, struct findings *f)
+{
+	const struct bst_container *box = &f->box;
+
+	f->copy = bst_container_check_copy(box);
+	f->u.box = &f->box;
+	f->u.dst_fd = -1;
+	f->u.n_threads = bst_default_threads();
+	f->u.is_fast = v->is_fast;
+	f->u.goes_on = 1;
+	bst_progress_begin(bst_base_name(box->path), box->member.size);
+	bst_unpack(&f->u);
+	bst_progress_end();
+	if (f->u.exit_code != BST_EXIT_OK)
+		return f->u.exit_code;
+	f->names = bst_container_load_names(&f->box, NULL);
+	f->is_header_hurt = f->u.n_bad && !f->box.names &&
+			    f->names != BS_ERR_SYNTAX;
+	count_hurt(f);
+	f->digest_differs =
+		f->u.has_digest &&
+		memcmp(f->u.digest, box->member.digest, BS_DIGEST_MAX);
+	return BST_EXIT_OK;
+}
+
+/* The worst of all that was found. */
+static int judge(const struct findings *f)
+{
+	int code = BST_EXIT_OK;
+	size_t i;
+
+	if (f->u.exit_code != BST_EXIT_OK)
+		return f->u.exit_code;
+	if (f->digest_differs || f->copy != BS_OK ||
+	    bs_archive_is_degraded(f->box.ar))
+		code = BST_EXIT_DATA;
+	for (i = 0; i < f->u.n_bad; i++)
+		code = bst_exit_worse(code,
+				      bst_exit_of_result(f->u.bad[i].res));
+	return code;
+}
+
+/* ---- Telling
+ * -------------------------------------------------------------------- */
+
+static const char *severity(const struct bst_bad *bad)
+{
+	if (bad->res == BS_ERR_IO)
+		return "unreadable";
+	if (bad->n_chunks > 1)
+		return "index lost";
+	return bad->is_stored_intact ? "undecodable" : "damaged";
+}
+
+static void tell_bad(const struct findings *f, const struct bst_bad *bad)
+{
+	char where[BST_WHERE_LEN];
+	unsigned long long first = bad->off, last = bad->off + bad->len - 1;
+
+	bst_container_where(&f->box, bad->off, bad->len, where);
+	if (bad->stored_len)
+		bst_error("%s: chunk %llu is %s: %s, bytes %llu to %llu of the "
+			  "file, stored at byte %llu: %s.",
+			  f->box.path, (unsigned long long)bad->chunk,
+			  severity(bad), where, first, last,
+			  (unsigned long long)bad->stored_off,
+			  bs_result_text(bad->res));
+	else
+		bst_error("%s: the index page of chunks %llu to %llu is "
+			  "damaged: %s, bytes %llu to %llu of the file.",
+			  f->box.path, (unsigned long long)bad->chunk,
+			  (unsigned long long)(bad->chunk + bad->n_chunks - 1),
+			  where, first, last);
+}
+
+/* What is left, and what to do. */
+static void tell_remedy(const struct findings *f)
+{
+	const char *path = f->box.path;
+
+	if (f->is_header_hurt)
+		bst_error("%s: its header is damaged, so its tensors cannot be "
+			  "named; restore %s from a copy.",
+			  path, path);
+	else if (f->u.n_bad && f->n_tensors)
+		bst_error("%s: %zu of %zu tensors are damaged, the other %zu "
+			  "are intact; restore %s from a copy.",
+			  path, f->n_hurt, f->n_tensors,
+			  f->n_tensors - f->n_hurt, path);
+	else if (f->u.n_bad)
+		bst_error("%s: restore it from a copy; all other bytes are "
+			  "intact.",
+			  path);
+	if (f->digest_differs)
+		bst_error("%s: all its chunks are sound, but together they are "
+			  "not the file that was compressed (SHA-256); restore "
+			  "it from a copy.",
+			  path);
+	if (bs_archive_is_degraded(f->box.ar))
+		bst_error("%s: its first superblock is damaged, the copy at "
+			  "its end served; restore it from a copy.",
+			  path);
+	else if (f->copy != BS_OK)
+		bst_error("%s: the copy of the superblock at its end is "
+			  "damaged; restore it from a copy.",
+			  path);
+}
+
+static void tell(const struct verify *v, const struct findings *f, int code)
+{
+	char raw[BST_SIZE_LEN];
+	size_t i;
+
+	for (i = 0; i < f->u.n_bad; i++)
+		tell_bad(f, &f->u.bad[i]);
+	tell_remedy(f);
+	if (code != BST_EXIT_OK || v->is_json)
+		return;
+	printf("%s: fine: %llu chunks, %s, %s, %.1f s\n", f->box.path,
+	       (unsigned long long)f->u.n_chunks,
+	       bst_size(raw, f->box.member.size),
+	       v->is_fast ? "stored checksums agree" : "SHA-256 agrees",
+	       f->seconds);
+}
+
+static void json_bad(struct bst_json *j, const struct findings *f,
+		     const struct bst_bad *bad)
+{
+	char where[BST_WHERE_LEN];
+
+	bst_json_open(j, NULL, '{');
+	bst_json_u64(j, "chunk", bad->chunk);
+	bst_json_u64(j, "chunks", bad->n_chunks);
+	bst_json_string(j, "where",
+			bst_container_where(&f->box, bad->off, bad->len,
+					    where));
+	bst_json_u64(j, "offset", bad->off);
+	bst_json_u64(j, "length", bad->len);
+	bst_json_u64(j, "stored_offset", bad->stored_off);
+	bst_json_u64(j, "stored_length", bad->stored_len);
+	bst_json_string(j, "severity", severity(bad));
+	bst_json_string(j, "result", bs_result_name(bad->res));
+	bst_json_close(j, '}');
+}
+
+static void tell_json(struct verify *v, const struct findings *f, int code)
+{
+	struct bst_json *j = &v->json;
+	char hex[2 * BS_DIGEST_MAX + 1];
+	size_t i;
+
+	bst_json_open(j, NULL, '{');
+	bst_json_string(j, "source", f->box.path);
+	bst_json_u64(j, "exit", (uint64_t)code);
+	if (f->box.ar) {
+		bst_json_bool(j, "ok", code == BST_EXIT_OK);
+		bst_json_bool(j, "fast", v->is_fast);
+		bst_json_u64(j, "raw_bytes", f->box.member.size);
+		bst_json_u64(j, "stored_bytes", (uint64_t)f->box.st.st_size);
+		bst_json_u64(j, "chunks", f->u.n_chunks);
+		bst_json_u64(j, "tensors", f->n_tensors);
+		bst_json_u64(j, "damaged_tensors", f->n_hurt);
+		bst_json_bool(j, "first_superblock_ok",
+			      !bs_archive_is_degraded(f->box.ar));
+		bst_json_bool(j, "last_superblock_ok", f->copy == BS_OK);
+		bst_json_string(j, "sha256",
+				f->u.has_digest ? bst_hex(hex, f->u.digest, 32)
+						: NULL);
+		bst_json_bool(j, "sha256_ok",
+			      f->u.has_digest && !f->digest_differs);
+		bst_json_real(j, "seconds", f->seconds);
+		bst_json_open(j, "bad", '[');
+		for (i = 0; i < f->u.n_bad; i++)
+			json_bad(j, f, &f->u.bad[i]);
+		bst_json_close(j, ']');
+	}
+	bst_json_close(j, '}');
+}
+
+/* ---- The command
+ * ----------------------------------------------------------------- */
+
+static int verify_one(struct verify *v, const char *src)
+{
+	struct findings f = { .copy = BS_OK };
+	double begin = bst_now();
+	int code;
+
+	code = bst_container_open(&f.box, src);
+	if (code == BST_EXIT_OK) {
+		code = look(v, &f);
+		f.seconds = bst_now() - begin;
+		if (code == BST_EXIT_OK) {
+			code = judge(&f);
+			tell(v, &f, code);
+		} else if (code != BST_EXIT_INTERRUPTED) {
+			bst_error("%s: %s.", src, f.u.error);
+		}
+	}
+	if (v->is_json)
+		tell_json(v, &f, code);
+	bst_unpack_fini(&f.u);
+	bst_container_close(&f.box);
+	return code;
+}
+
+static int parse_options(struct verify *v, int argc, char **argv)
+{
+	int opt;
+
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":h", options, NULL)) != -1)
+		switch (opt) {
+		case OPT_FAST:
+			v->is_fast = 1;
+			break;
+		case OPT_JSON:
+			v->is_json = 1;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return -1;
+		default:
+			return bst_bad_option("verify", opt, optind, argv);
+		}
+	if (optind == argc)
+		return bst_usage("verify", "no file is named.");
+	return BST_EXIT_OK;
+}
+
+int bst_cmd_verify(int argc, char **argv)
+{
+	struct verify v = { 0 };
+	int i, code;
+
+	code = parse_options(&v, argc, argv);
+	if (code)
+		return code < 0 ? BST_EXIT_OK : code;
+	bst_catch_signals();
+	bst_json_init(&v.json, stdout);
+	if (v.is_json)
+		bst_json_open(&v.json, NULL, '[');
+	for (i = optind; i < argc && code != BST_EXIT_INTERRUPTED; i++)
+		code = bst_exit_worse(code, verify_one(&v, argv[i]));
+	if (v.is_json)
+		bst_json_close(&v.json, ']');
+	if (code == BST_EXIT_INTERRUPTED)
+		bst_error("interrupted.");
+	return code;
+}

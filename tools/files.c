@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * files.c - whole reads and writes, and outputs that appear finished or not
+ *
+ * An output is a hidden file in the directory it will stand in, so that the
+ * rename cannot cross file systems; it never has its own name before its bytes
+ * are on disk.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "files.h"
+
+/* Linux transfers at most 2 GiB a call; less keeps signals quick. */
+#define IO_MAX ((size_t)64 << 20)
+
+int bst_pread_all(int fd, void *buf, size_t len, uint64_t off)
+{
+	char *p = buf;
+
+	while (len) {
+		size_t want = len < IO_MAX ? len : IO_MAX;
+		ssize_t n = pread(fd, p, want, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -ENODATA;
+		p += n;
+		off += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int bst_pwrite_all(int fd, const void *buf, size_t len, uint64_t off)
+{
+	const char *p = buf;
+
+	while (len) {
+		size_t want = len < IO_MAX ? len : IO_MAX;
+		ssize_t n = pwrite(fd, p, want, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		p += n;
+		off += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int bst_open_regular(const char *path, int *ret_fd, struct stat *ret)
+{
+	int fd, err = 0;
+
+	/* O_NONBLOCK: opening a fifo must not wait for its other end. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return errno == ENXIO ? -EINVAL : -errno;
+	if (fstat(fd, ret) != 0)
+		err = -errno;
+	else if (S_ISDIR(ret->st_mode))
+		err = -EISDIR;
+	else if (!S_ISREG(ret->st_mode))
+		err = -EINVAL;
+	if (err) {
+		close(fd);
+		return err;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+const char *bst_base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+char *bst_dir_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return strdup(".");
+	return slash == path ? strdup("/")
+			     : strndup(path, (size_t)(slash - path));
+}
+
+int bst_is_dir(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+char *bst_join(const char *dir, const char *name)
+{
+	size_t len = strlen(dir);
+	char *ret;
+
+	if (asprintf(&ret, "%s%s%s", dir, len && dir[len - 1] == '/' ? "" : "/",
+		     name) < 0)
+		return NULL;
+	return ret;
+}
+
+int bst_outfile_check(const char *path, int may_replace, const struct stat *src)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if (st.st_dev == src->st_dev && st.st_ino == src->st_ino)
+		return -ELOOP;
+	if (!may_replace || !(S_ISREG(st.st_mode) || S_ISLNK(st.st_mode)))
+		return -EEXIST;
+	return 0;
+}
+
+/* A descriptor of the directory; one that may not be read can still be
+ * written to, only not synchronised. */
+static int open_dir_of(const char *path)
+{
+	char *dir = bst_dir_name(path);
+	int fd;
+
+	if (!dir)
+		return -ENOMEM;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno == EACCES)
+		fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		fd = -errno;
+	free(dir);
+	return fd;
+}
+
+int bst_outfile_open(struct bst_outfile *out, const char *path, int may_replace)
+{
+	int err;
+
+	out->path = path;
+	out->fd = -1;
+	out->may_replace = may_replace;
+	out->dir_fd = open_dir_of(path);
+	if (out->dir_fd < 0)
+		return out->dir_fd;
+	/* 200 bytes of the name, so that the whole stays within 255 */
+	snprintf(out->temp, sizeof(out->temp), ".%.200s.tmp.%ld",
+		 bst_base_name(path), (long)getpid());
+	out->fd = openat(out->dir_fd, out->temp,
+			 O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (out->fd < 0) {
+		err = -errno;
+		close(out->dir_fd);
+		return err;
+	}
+	return 0;
+}
+
+/* Give the temporary file its name. */
+static int take_name(struct bst_outfile *out)
+{
+	const char *name = bst_base_name(out->path);
+	int dir = out->dir_fd;
+
+	if (out->may_replace)
+		return renameat(dir, out->temp, dir, name) ? -errno : 0;
+	if (renameat2(dir, out->temp, dir, name, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	/* A file system without that flag: a link never replaces either. */
+	if (linkat(dir, out->temp, dir, name, 0) == 0) {
+		unlinkat(dir, out->temp, 0);
+		return 0;
+	}
+	if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS)
+		return -errno;
+	if (faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return -EEXIST;
+	return renameat(dir, out->temp, dir, name) ? -errno : 0;
+}
+
+/* File systems that keep no modes refuse to set them: no reason to fail. */
+static int set_attributes(int fd, uint32_t mode, const int64_t *mtime_ns)
+{
+	struct timespec ts[2] = { { 0, UTIME_OMIT }, { 0, 0 } };
+	int64_t sec, nsec;
+
+	if (fchmod(fd, mode & 0777) != 0 && errno != EPERM &&
+	    errno != EOPNOTSUPP)
+		return -errno;
+	if (!mtime_ns)
+		return 0;
+	sec = *mtime_ns / 1000000000;
+	nsec = *mtime_ns % 1000000000;
+	if (nsec < 0) {
+		nsec += 1000000000;
+		sec--;
+	}
+	ts[1].tv_sec = (time_t)sec;
+	ts[1].tv_nsec = (long)nsec;
+	if (futimens(fd, ts) != 0 && errno != EPERM && errno != EINVAL &&
+	    errno != EOPNOTSUPP)
+		return -errno;
+	return 0;
+}
+
+int bst_outfile_commit(struct bst_outfile *out, uint32_t mode,
+		       const int64_t *mtime_ns)
+{
+	int err;
+
+	err = set_attributes(out->fd, mode, mtime_ns);
+	if (!err && fsync(out->fd) != 0)
+		err = -errno;
+	if (!err)
+		err = take_name(out);
+	if (err) {
+		bst_outfile_abort(out);
+		return err;
+	}
+	/* Some file systems cannot synchronise a directory; the file itself is
+	 * safe by then. */
+	(void)fsync(out->dir_fd);
+	close(out->fd);
+	close(out->dir_fd);
+	out->fd = -1;
+	return 0;
+}
+
+void bst_outfile_abort(struct bst_outfile *out)
+{
+	if (out->fd < 0)
+		return;
+	unlinkat(out->dir_fd, out->temp, 0);
+	close(out->fd);
+	close(out->dir_fd);
+	out->fd = -1;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * files.h - whole reads and writes, and outputs that appear finished or not
+ *
+ * Functions return 0 or -errno and print nothing.
+ */
+
+#ifndef BST_FILES_H
+#define BST_FILES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+/* Read or write all of 'len' bytes.  -ENODATA: the file ends before. */
+int bst_pread_all(int fd, void *buf, size_t len, uint64_t off);
+int bst_pwrite_all(int fd, const void *buf, size_t len, uint64_t off);
+
+/* Open a regular file for reading.  -EISDIR: a directory; -EINVAL: neither. */
+int bst_open_regular(const char *path, int *ret_fd, struct stat *ret);
+
+/* The last component of a path, and what stands before it ("." if nothing);
+ * the latter is the caller's to free, or NULL. */
+const char *bst_base_name(const char *path);
+char *bst_dir_name(const char *path);
+
+int bst_is_dir(const char *path);
+
+/* "DIR/NAME", the caller's to free, or NULL. */
+char *bst_join(const char *dir, const char *name);
+
+/*
+ * A file that is written under another name in its directory and gets its own
+ * name when it is complete and on disk.
+ */
+struct bst_outfile {
+	const char *path; /* borrowed */
+	int fd; /* -1: not open */
+	int dir_fd;
+	int may_replace;
+	char temp[256];
+};
+
+/*
+ * -EEXIST: there is one of that name, and it may not be replaced, or it is no
+ * regular file.  -ELOOP: it is 'src' itself.
+ */
+int bst_outfile_check(const char *path, int may_replace,
+		      const struct stat *src);
+
+int bst_outfile_open(struct bst_outfile *out, const char *path,
+		     int may_replace);
+
+/* Set mode and, if 'mtime_ns' is given, the time; fsync; rename.  Whatever it
+ * returns, 'out' is closed and no temporary file is left. */
+int bst_outfile_commit(struct bst_outfile *out, uint32_t mode,
+		       const int64_t *mtime_ns);
+
+/* Remove what was written.  A file that is not open is allowed. */
+void bst_outfile_abort(struct bst_outfile *out);
+
+#endif /* BST_FILES_H */

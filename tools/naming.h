@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * naming.h - what an output is called, and where it goes
+ */
+
+#ifndef BST_NAMING_H
+#define BST_NAMING_H
+
+#include <stddef.h>
+
+/*
+ * Whether -o OUT is a directory: it ends in '/', is one, or has to hold
+ * several results.  A missing one is made unless 'dry_run'.  Returns an exit
+ * code, its sentence printed.
+ */
+int bst_naming_outdir(const char *cmd, const char *out, size_t n_src,
+		      int dry_run, int *ret);
+
+/* The path of the result of 'src', named 'name' where nothing else is said;
+ * the caller's to free, or NULL. */
+char *bst_naming_path(const char *src, const char *out, int out_is_dir,
+		      const char *name);
+
+/* Whether the name ends in ".safetensors", after something. */
+int bst_naming_is_safetensors(const char *path);
+
+/* The name of the container of a file ("m.safetensors" -> "m.bs"; "f" ->
+ * "f.bs"), the caller's to free or NULL; *ret_suffix is what the name loses. */
+char *bst_naming_container(const char *base, const char **ret_suffix);
+
+/* "m.bs" and ".safetensors" -> "m.safetensors"; NULL with errno EINVAL where
+ * the name does not end in ".bs" or nothing would be left, or ENOMEM. */
+char *bst_naming_original(const char *base, const char *suffix);
+
+/* 1: two of the paths are the same file to be, their numbers in a and b. */
+int bst_naming_clash(char *const *paths, size_t n, size_t *a, size_t *b);
+
+#endif /* BST_NAMING_H */

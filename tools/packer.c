@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * packer.c - one file into one container, on many threads
+ *
+ * The calling thread reads the file once, front to back, in slabs of whole
+ * chunks; workers encode them; one sink takes the SHA-256, another hands the
+ * chunks to the writer in order.  A blob of several slabs needs its model
+ * before the first of them: tasks that run ahead of the reader sample it.
+ *
+ * Memory: two slabs a thread and a few more, each with room for what it
+ * becomes; nothing depends on the file but its layout.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "files.h"
+#include "packer.h"
+#include "pool.h"
+
+/* Four to sixteen chunks: enough for a read, few enough to share out. */
+#define SLAB_LEN ((size_t)2 << 20)
+#define SLAB_CHUNKS 20
+
+/* Blobs up to this length are counted whole, longer ones by a sample of it. */
+#define SAMPLE_LEN ((uint64_t)16 << 20)
+
+/* A blob on its way: made ahead of the reader, freed behind the writer. */
+struct parcel {
+	struct bst_task task; /* samples the blob; first member */
+	struct bst_region *region; /* borrowed from the layout */
+	struct bs_blob shape; /* chunks numbered from 0 */
+	struct bs_coder *coder; /* owned; NULL: plain bytes */
+	int is_sampled_ahead;
+	struct parcel *next;
+};
+
+struct slab {
+	uint8_t *raw; /* [SLAB_LEN + 8], owned */
+	uint8_t *stored; /* [SLAB_LEN + BS_CHUNK_STORED_MAX], owned */
+	uint64_t blob_off;
+	size_t raw_len;
+	struct parcel *parcel; /* NULL: bytes that are only hashed */
+	struct parcel *ended; /* the same, if this is the blob's last slab */
+	uint64_t first_chunk;
+	unsigned n_chunks;
+	struct bs_encoded enc[SLAB_CHUNKS];
+};
+
+struct worker_mem {
+	struct bs_workspace *ws;
+	struct bs_stats *stats;
+	uint8_t *chunk; /* [BS_CHUNK_RAW_MAX] */
+};
+
+struct packer {
+	struct bst_pack *pack;
+	struct bst_pool *pool;
+	struct slab *slabs; /* [n_slabs], owned */
+	unsigned n_slabs;
+	struct worker_mem *mem; /* [n_threads], owned */
+	struct bs_hash *sha; /* of the file; the hashing sink's */
+	struct bs_hash *xxh; /* of the region being read; the reader's */
+	struct bs_writer *writer; /* the writing sink's */
+	struct bs_sink sink;
+
+	/* Parcels made and not yet read, in order; the reader's. */
+	struct parcel *ahead;
+	struct parcel **ahead_end;
+	unsigned n_ahead;
+	size_t next_region; /* to make a parcel of */
+
+	pthread_mutex_t lock; /* protects what fail() sets */
+};
+
+static int fail(struct packer *p, int exit_code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Note the first failure; anything but 0 stops the pool. */
+static int fail(struct packer *p, int exit_code, const char *fmt, ...)
+{
+	va_list ap;
+
+	pthread_mutex_lock(&p->lock);
+	if (!p->pack->exit_code) {
+		p->pack->exit_code = exit_code;
+		va_start(ap, fmt);
+		vsnprintf(p->pack->error, sizeof(p->pack->error), fmt, ap);
+		va_end(ap);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return 1;
+}
+
+static int fail_read(struct packer *p, int err)
+{
+	if (err == -ENODATA)
+		return fail(p, BST_EXIT_DATA,
+			    "it changed while it was being read");
+	return fail(p, BST_EXIT_SYSTEM, "reading failed: %s", strerror(-err));
+}
+
+static int fail_result(struct packer *p, enum bs_result res, const char *what)
+{
+	return fail(p, BST_EXIT_SYSTEM, "%s failed: %s", what,
+		    bs_result_text(res));
+}
+
+/* ---- Models -------------------------------------------------------------- */
+
+static int make_coder(struct packer *p, struct parcel *par,
+		      struct bs_stats *stats, int is_sample)
+{
+	enum bs_result res = bs_coder_new(&par->coder, stats, is_sample);
+
+	return res == BS_OK ? 0 : fail_result(p, res, "choosing a model");
+}
+
+static int reset_stats(struct packer *p, struct worker_mem *mem, unsigned dtype)
+{
+	enum bs_result res;
+
+	if (mem->stats) {
+		bs_stats_reset(mem->stats, dtype);
+		return 0;
+	}
+	res = bs_stats_new(&mem->stats, dtype);
+	return res == BS_OK ? 0 : fail_result(p, res, "counting");
+}
+
+/* A task: count an even sample of the blob's chunks, and choose its model. */
+static int sample_blob(void *ctx, unsigned worker, struct bst_task *task)
+{
+	struct packer *p = ctx;
+	struct parcel *par = (struct parcel *)task;
+	struct worker_mem *mem = &p->mem[worker];
+	uint64_t n = par->shape.n_chunks, want = n, i;
+	int err;
+
+	if (par->region->len > SAMPLE_LEN)
+		want = SAMPLE_LEN / par->shape.chunk_size;
+	if (reset_stats(p, mem, par->region->dtype))
+		return 1;
+	for (i = 0; i < want; i++) {
+		uint64_t off;
+		size_t len;
+
+		/* n and want are below 2^47 and 2^8 */
+		bs_blob_chunk_range(&par->shape, i * n / want, &off, &len);
+		err = bst_pread_all(p->pack->src_fd, mem->chunk, len,
+				    par->region->off + off);
+		if (err)
+			return fail_read(p, err);
+		bs_stats_add(mem->stats, mem->chunk, len);
+	}
+	return make_coder(p, par, mem->stats, want < n);
+}
+
+/* The model of a blob that lies wholly in 'slab'. */
+static int model_slab(struct packer *p, struct worker_mem *mem,
+		      struct slab *slab)
+{
+	struct parcel *par = slab->parcel;
+
+	if (reset_stats(p, mem, par->region->dtype))
+		return 1;
+	bs_stats_add(mem->stats, slab->raw, slab->raw_len);
+	return make_coder(p, par, mem->stats, 0);
+}
+
+/* ---- Workers and sinks ----------------------------------------------------- */
+
+static int encode_slab(void *ctx, unsigned worker, void *item)
+{
+	struct packer *p = ctx;
+	struct slab *slab = item;
+	struct parcel *par = slab->parcel;
+	struct worker_mem *mem = &p->mem[worker];
+	size_t at = 0;
+	unsigned i;
+
+	if (!par)
+		return 0;
+	if (!par->is_sampled_ahead && par->region->dtype != BS_DTYPE_BYTES &&
+	    model_slab(p, mem, slab))
+		return 1;
+	for (i = 0; i < slab->n_chunks; i++) {
+		enum bs_result res;
+		uint64_t off;
+		size_t len;
+
+		bs_blob_chunk_range(&par->shape, slab->first_chunk + i, &off,
+				    &len);
+		/* Stored never exceeds raw, so the next always has room. */
+		res = bs_chunk_encode(par->coder, mem->ws, off,
+				      slab->raw + (off - slab->blob_off), len,
+				      slab->stored + at, &slab->enc[i]);
+		if (res != BS_OK)
+			return fail_result(p, res, "encoding");
+		at += slab->enc[i].stored_len;
+	}
+	return 0;
+}
+
+static int hash_slab(void *ctx, void *item)
+{
+	struct packer *p = ctx;
+	struct slab *slab = item;
+
+	bs_hash_update(p->sha, slab->raw, slab->raw_len);
+	return 0;
+}
+
+static int write_slab(void *ctx, void *item)
+{
+	struct packer *p = ctx;
+	struct slab *slab = item;
+	struct parcel *par = slab->parcel;
+	enum bs_result res = BS_OK;
+	const uint8_t *stored = slab->stored;
+	struct bs_blob blob;
+	unsigned i;
+
+	if (!par)
+		return 0;
+	if (slab->first_chunk == 0)
+		res = bs_writer_begin_blob(p->writer, par->region->dtype,
+					   par->coder, par->region->off,
+					   par->region->len, &par->region->blob,
+					   &blob);
+	for (i = 0; i < slab->n_chunks && res == BS_OK; i++) {
+		const struct bs_encoded *enc = &slab->enc[i];
+
+		res = bs_writer_put_chunk(p->writer, enc, stored);
+		stored += enc->stored_len;
+		if (enc->coding < BST_N_CODINGS) {
+			p->pack->by_coding[enc->coding].raw += enc->raw_len;
+			p->pack->by_coding[enc->coding].stored +=
+				enc->stored_len;
+		}
+		p->pack->by_dtype[par->region->dtype].raw += enc->raw_len;
+		p->pack->by_dtype[par->region->dtype].stored += enc->stored_len;
+	}
+	if (res == BS_OK && slab->ended) {
+		res = bs_writer_end_blob(p->writer, par->region->digest);
+		p->pack->n_blobs++;
+	}
+	if (res != BS_OK)
+		return fail_result(p, res, "writing");
+	return 0;
+}
+
+static int write_to_fd(void *ctx, const void *buf, size_t len, uint64_t off)
+{
+	struct packer *p = ctx;
+	int err;
+
+	if (p->pack->dst_fd < 0)
+		return 0;
+	err = bst_pwrite_all(p->pack->dst_fd, buf, len, off);
+	if (err)
+		fail(p, BST_EXIT_SYSTEM, "writing the result failed: %s",
+		     strerror(-err));
+	return err;
+}
+
+/* ---- The reader ------------------------------------------------------------ */
+
+static void parcel_free(struct parcel *par)
+{
+	if (par)
+		bs_coder_free(par->coder);
+	free(par);
+}
+
+/* Make parcels until enough big blobs are being sampled. */
+static int look_ahead(struct packer *p)
+{
+	const struct bst_layout *lay = p->pack->layout;
+	unsigned want = 2 + p->pack->n_threads / 2;
+
+	while (p->n_ahead < want && p->next_region < lay->n_regions) {
+		struct bst_region *reg = &lay->region[p->next_region++];
+		struct parcel *par;
+
+		if (reg->same_as != BST_NO_REGION)
+			continue;
+		par = calloc(1, sizeof(*par));
+		if (!par)
+			return fail(p, BST_EXIT_SYSTEM, "out of memory");
+		par->region = reg;
+		par->task.run = sample_blob;
+		bs_blob_layout(reg->dtype, reg->off, reg->len, &par->shape);
+		par->shape.first_chunk = 0;
+		*p->ahead_end = par;
+		p->ahead_end = &par->next;
+		p->n_ahead++;
+		if (reg->len > SLAB_LEN && reg->dtype != BS_DTYPE_BYTES) {
+			par->is_sampled_ahead = 1;
+			bst_pool_task(p->pool, &par->task);
+		}
+	}
+	return 0;
+}
+
+static struct parcel *next_parcel(struct packer *p)
+{
+	struct parcel *par;
+
+	if (look_ahead(p))
+		return NULL;
+	par = p->ahead;
+	p->ahead = par->next;
+	if (!p->ahead)
+		p->ahead_end = &p->ahead;
+	p->n_ahead--;
+	return par;
+}
+
+/* A free slab, its former blob released. */
+static struct slab *claim_slab(struct packer *p)
+{
+	struct slab *slab;
+
+	if (bst_is_interrupted()) {
+		fail(p, BST_EXIT_INTERRUPTED, "interrupted");
+		return NULL;
+	}
+	slab = bst_pool_claim(p->pool);
+	if (!slab)
+		return NULL;
+	parcel_free(slab->ended);
+	slab->ended = NULL;
+	slab->parcel = NULL;
+	slab->n_chunks = 0;
+	return slab;
+}
+
+static int fill_slab(struct packer *p, struct slab *slab, uint64_t off)
+{
+	int err = bst_pread_all(p->pack->src_fd, slab->raw, slab->raw_len, off);
+
+	if (err)
+		return fail_read(p, err);
+	bs_hash_update(p->xxh, slab->raw, slab->raw_len);
+	bst_progress(off + slab->raw_len);
+	return 0;
+}
+
+/* As many whole chunks from 'chunk' on as fit. */
+static void plan_slab(struct slab *slab, struct parcel *par, uint64_t chunk)
+{
+	uint64_t off;
+	size_t len;
+
+	slab->parcel = par;
+	slab->first_chunk = chunk;
+	bs_blob_chunk_range(&par->shape, chunk, &slab->blob_off, &len);
+	slab->raw_len = 0;
+	do {
+		slab->raw_len += len;
+		slab->n_chunks++;
+		if (++chunk == par->shape.n_chunks) {
+			slab->ended = par;
+			break;
+		}
+		bs_blob_chunk_range(&par->shape, chunk, &off, &len);
+	} while (slab->n_chunks < SLAB_CHUNKS &&
+		 slab->raw_len + len <= SLAB_LEN);
+}
+
+/* Read a blob and pass it on.  Its parcel belongs to its last slab. */
+static int read_blob(struct packer *p, struct bst_region *reg)
+{
+	struct parcel *par = next_parcel(p);
+	uint64_t chunk = 0;
+	int err = 1;
+
+	if (!par)
+		return 1;
+	if (par->is_sampled_ahead && bst_pool_wait(p->pool, &par->task))
+		goto out;
+	while (chunk < par->shape.n_chunks) {
+		struct slab *slab = claim_slab(p);
+
+		if (!slab)
+			goto out;
+		plan_slab(slab, par, chunk);
+		chunk += slab->n_chunks;
+		if (fill_slab(p, slab, reg->off + slab->blob_off)) {
+			slab->ended = NULL;
+			goto out;
+		}
+		/* The writer looks at it with the last slab, after this. */
+		if (slab->ended)
+			bs_hash_final(p->xxh, reg->digest);
+		bst_pool_submit(p->pool);
+	}
+	return 0;
+out:
+	/* Workers and tasks may still use it: they end first. */
+	par->next = p->ahead;
+	p->ahead = par;
+	return err;
+}
+
+/* Bytes that an earlier blob holds already: hash them. */
+static int read_repeat(struct packer *p, struct bst_region *reg)
+{
+	const struct bst_region *first = &p->pack->layout->region[reg->same_as];
+	uint64_t pos;
+
+	for (pos = 0; pos < reg->len;) {
+		struct slab *slab = claim_slab(p);
+
+		if (!slab)
+			return 1;
+		slab->raw_len = reg->len - pos < SLAB_LEN
+					? (size_t)(reg->len - pos)
+					: SLAB_LEN;
+		if (fill_slab(p, slab, reg->off + pos))
+			return 1;
+		pos += slab->raw_len;
+		bst_pool_submit(p->pool);
+	}
+	bs_hash_final(p->xxh, reg->digest);
+	if (memcmp(reg->digest, first->digest, sizeof(reg->digest)))
+		return fail_read(p, -ENODATA);
+	return 0;
+}
+
+static int read_all(struct packer *p)
+{
+	const struct bst_layout *lay = p->pack->layout;
+	size_t i;
+	int err = 0;
+
+	for (i = 0; i < lay->n_regions && !err; i++) {
+		struct bst_region *reg = &lay->region[i];
+
+		if (reg->same_as == BST_NO_REGION)
+			err = read_blob(p, reg);
+		else
+			err = read_repeat(p, reg);
+	}
+	return err;
+}
+
+/* ---- The whole
+ * --------------------------------------------------------------- */
+
+static int add_member(struct packer *p)
+{
+	const struct bst_layout *lay = p->pack->layout;
+	struct bs_member m = { .type = BS_MEMBER_FILE, .name = "" };
+	struct bs_extent *ext;
+	enum bs_result res;
+	size_t i;
+
+	ext = calloc(lay->n_regions ? lay->n_regions : 1, sizeof(*ext));
+	if (!ext)
+		return fail(p, BST_EXIT_SYSTEM, "out of memory");
+	for (i = 0; i < lay->n_regions; i++) {
+		const struct bst_region *reg = &lay->region[i];
+
+		ext[i].off = reg->off;
+		ext[i].len = reg->len;
+		ext[i].blob = reg->same_as == BST_NO_REGION
+				      ? reg->blob
+				      : lay->region[reg->same_as].blob;
+	}
+	m.mode = p->pack->mode;
+	m.mtime_ns = p->pack->mtime_ns;
+	m.size = lay->size;
+	m.n_extents = lay->n_regions;
+	m.digest_alg = BS_DIGEST_SHA256;
+	memcpy(m.digest, p->pack->sha256, sizeof(p->pack->sha256));
+	res = bs_writer_add_member(p->writer, &m, ext);
+	free(ext);
+	return res == BS_OK ? 0 : fail_result(p, res, "writing");
+}
+
+static int finish(struct packer *p)
+{
+	enum bs_result res;
+
+	bs_hash_final(p->sha, p->pack->sha256);
+	if (add_member(p))
+		return 1;
+	res = bs_writer_finish(p->writer, p->pack->suffix,
+			       &p->pack->stored_len);
+	return res == BS_OK ? 0 : fail_result(p, res, "writing");
+}
+
+static int get_memory(struct packer *p)
+{
+	unsigned i;
+
+	p->n_slabs = 2 * p->pack->n_threads + 4;
+	p->slabs = calloc(p->n_slabs, sizeof(*p->slabs));
+	p->mem = calloc(p->pack->n_threads, sizeof(*p->mem));
+	if (!p->slabs || !p->mem)
+		return -1;
+	for (i = 0; i < p->n_slabs; i++) {
+		p->slabs[i].raw = malloc(SLAB_LEN + 8);
+		p->slabs[i].stored = malloc(SLAB_LEN + BS_CHUNK_STORED_MAX);
+		if (!p->slabs[i].raw || !p->slabs[i].stored)
+			return -1;
+	}
+	for (i = 0; i < p->pack->n_threads; i++) {
+		p->mem[i].chunk = malloc(BS_CHUNK_RAW_MAX);
+		if (!p->mem[i].chunk ||
+		    bs_workspace_new(&p->mem[i].ws) != BS_OK)
+			return -1;
+	}
+	if (bs_hash_new(&p->sha, BS_DIGEST_SHA256) != BS_OK ||
+	    bs_hash_new(&p->xxh, BS_DIGEST_XXH3_128) != BS_OK ||
+	    bs_writer_new(&p->writer, &p->sink) != BS_OK)
+		return -1;
+	return 0;
+}
+
+static void put_memory(struct packer *p)
+{
+	unsigned i;
+
+	for (i = 0; p->slabs && i < p->n_slabs; i++) {
+		parcel_free(p->slabs[i].ended);
+		free(p->slabs[i].stored);
+		free(p->slabs[i].raw);
+	}
+	for (i = 0; p->mem && i < p->pack->n_threads; i++) {
+		bs_workspace_free(p->mem[i].ws);
+		bs_stats_free(p->mem[i].stats);
+		free(p->mem[i].chunk);
+	}
+	while (p->ahead) {
+		struct parcel *par = p->ahead;
+
+		p->ahead = par->next;
+		parcel_free(par);
+	}
+	bs_writer_free(p->writer);
+	bs_hash_free(p->xxh);
+	bs_hash_free(p->sha);
+	free(p->mem);
+	free(p->slabs);
+}
+
+static int run_pool(struct packer *p)
+{
+	struct bst_pool_conf conf = {
+		.n_threads = p->pack->n_threads,
+		.n_items = p->n_slabs,
+		.n_sinks = 2,
+		.items = p->slabs,
+		.item_len = sizeof(*p->slabs),
+		.work = encode_slab,
+		.sink = { { hash_slab, 1 }, { write_slab, 0 } },
+		.ctx = p,
+	};
+	int err;
+
+	err = bst_pool_new(&p->pool, &conf);
+	if (err)
+		return fail(p, BST_EXIT_SYSTEM, "starting threads failed: %s",
+			    strerror(-err));
+	if (read_all(p))
+		bst_pool_fail(p->pool, 1);
+	return bst_pool_end(p->pool);
+}
+
+int bst_pack(struct bst_pack *pack)
+{
+	struct packer p = { .pack = pack };
+
+	pack->exit_code = 0;
+	pack->error[0] = '\0';
+	pack->n_blobs = 0;
+	memset(pack->by_coding, 0, sizeof(pack->by_coding));
+	memset(pack->by_dtype, 0, sizeof(pack->by_dtype));
+	p.sink.pwrite = write_to_fd;
+	p.sink.ctx = &p;
+	p.ahead_end = &p.ahead;
+	pthread_mutex_init(&p.lock, NULL);
+	(void)posix_fadvise(pack->src_fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	if (get_memory(&p))
+		fail(&p, BST_EXIT_SYSTEM, "out of memory");
+	else if (!run_pool(&p))
+		finish(&p);
+	put_memory(&p);
+	pthread_mutex_destroy(&p.lock);
+	return pack->exit_code;
+}

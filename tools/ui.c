@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ui.c - sentences, sizes and the progress line
+ *
+ * The only place that formats for people.  Errors go to standard error, one
+ * sentence a line; results go to standard output by their commands.  What came
+ * from a file name or from inside a file never reaches the terminal as a
+ * control character.
+ */
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cmd.h"
+
+#define LINE_MAX_LEN 8192
+#define DRAW_EVERY 0.1 /* seconds between two drawings of the line */
+
+static const char *program = "bigsmall";
+
+static struct {
+	const char *what; /* NULL: no line is drawn */
+	uint64_t total;
+	double next;
+	unsigned width; /* columns used by the last drawing */
+} progress;
+
+static volatile sig_atomic_t interrupted;
+
+void bst_set_program(const char *name)
+{
+	program = name;
+}
+
+const char *bst_program(void)
+{
+	return program;
+}
+
+static void wipe_line(void)
+{
+	if (progress.width)
+		fprintf(stderr, "\r%*s\r", (int)progress.width, "");
+	progress.width = 0;
+}
+
+/* Print one line, with control characters made harmless. */
+static void put_sentence(const char *prefix, const char *fmt, va_list ap)
+{
+	char line[LINE_MAX_LEN];
+	size_t i;
+
+	vsnprintf(line, sizeof(line), fmt, ap);
+	for (i = 0; line[i]; i++)
+		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+			line[i] = '?';
+	wipe_line();
+	fprintf(stderr, "%s: %s\n", prefix, line);
+}
+
+void bst_error(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	put_sentence(program, fmt, ap);
+	va_end(ap);
+}
+
+int bst_usage(const char *cmd, const char *fmt, ...)
+{
+	char prefix[64];
+	va_list ap;
+
+	snprintf(prefix, sizeof(prefix), "%s %s", program, cmd);
+	va_start(ap, fmt);
+	put_sentence(prefix, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "Try: %s --help\n", prefix);
+	return BST_EXIT_USAGE;
+}
+
+int bst_bad_option(const char *cmd, int opt, int at, char *const *argv)
+{
+	const char *arg = argv[at - 1];
+
+	if (opt == ':')
+		return bst_usage(cmd, "%s needs an argument.", arg);
+	return bst_usage(cmd, "%s is not understood.", arg);
+}
+
+int bst_exit_of_result(enum bs_result res)
+{
+	switch (res) {
+	case BS_OK:
+		return BST_EXIT_OK;
+	case BS_ERR_NOMEM:
+	case BS_ERR_IO:
+	case BS_ERR_PARAM:
+		return BST_EXIT_SYSTEM;
+	case BS_ERR_MAGIC:
+	case BS_ERR_VERSION:
+	case BS_ERR_FEATURE:
+	case BS_ERR_UPSTREAM:
+		return BST_EXIT_USAGE;
+	default:
+		return BST_EXIT_DATA;
+	}
+}
+
+int bst_exit_of_errno(int err)
+{
+	switch (err) {
+	case 0:
+		return BST_EXIT_OK;
+	case ENOENT:
+	case ENOTDIR:
+	case ENAMETOOLONG:
+	case ELOOP:
+		return BST_EXIT_USAGE;
+	case EEXIST:
+		return BST_EXIT_REFUSED;
+	default:
+		return BST_EXIT_SYSTEM;
+	}
+}
+
+int bst_say_output_error(const char *path, int err)
+{
+	switch (err) {
+	case -EEXIST:
+		bst_error("%s exists already; --force replaces a regular file.",
+			  path);
+		return BST_EXIT_REFUSED;
+	case -EISDIR:
+		bst_error("%s is a directory; to write into it, end it in '/'.",
+			  path);
+		return BST_EXIT_REFUSED;
+	case -ELOOP:
+		bst_error("%s is the file that is to be read; name another "
+			  "output with -o.",
+			  path);
+		return BST_EXIT_REFUSED;
+	default:
+		bst_error("%s cannot be written: %s.", path, strerror(-err));
+		return bst_exit_of_errno(-err);
+	}
+}
+
+int bst_exit_worse(int a, int b)
+{
+	static const int order[] = {
+		BST_EXIT_OK,   BST_EXIT_REFUSED, BST_EXIT_USAGE,
+		BST_EXIT_DATA, BST_EXIT_SYSTEM,	 BST_EXIT_INTERRUPTED,
+	};
+	size_t i, rank_a = 0, rank_b = 0;
+
+	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		if (order[i] == a)
+			rank_a = i;
+		if (order[i] == b)
+			rank_b = i;
+	}
+	return rank_a >= rank_b ? a : b;
+}
+
+const char *bst_size(char *buf, uint64_t bytes)
+{
+	static const char *const unit[] = { "B",  "kB", "MB", "GB",
+					    "TB", "PB", "EB" };
+	double value = (double)bytes;
+	size_t i = 0;
+
+	/* 999.95 would be shown as 1000.0 */
+	while (value >= (i ? 999.95 : 1000.0) && i < 6) {
+		value /= 1000;
+		i++;
+	}
+	snprintf(buf, BST_SIZE_LEN, i ? "%.1f %s" : "%.0f %s", value, unit[i]);
+	return buf;
+}
+
+const char *bst_hex(char *buf, const uint8_t *digest, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		snprintf(buf + 2 * i, 3, "%02x", digest[i]);
+	buf[2 * len] = '\0';
+	return buf;
+}
+
+int bst_parse_number(const char *arg, unsigned long min, unsigned long max,
+		     unsigned long *ret)
+{
+	unsigned long value;
+	char *end;
+
+	if (!*arg || strspn(arg, "0123456789") != strlen(arg))
+		return -1;
+	errno = 0;
+	value = strtoul(arg, &end, 10);
+	if (errno || value < min || value > max)
+		return -1;
+	*ret = value;
+	return 0;
+}
+
+int bst_parse_threads(const char *arg, unsigned *ret)
+{
+	unsigned long n;
+
+	if (bst_parse_number(arg, 1, BST_THREADS_MAX, &n) != 0)
+		return -1;
+	*ret = (unsigned)n;
+	return 0;
+}
+
+unsigned bst_default_threads(void)
+{
+	cpu_set_t set;
+	long n;
+
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		n = CPU_COUNT(&set);
+	else
+		n = sysconf(_SC_NPROCESSORS_ONLN);
+	if (n < 1)
+		return 1;
+	return n > BST_THREADS_MAX ? BST_THREADS_MAX : (unsigned)n;
+}
+
+double bst_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+void bst_progress_begin(const char *what, uint64_t total)
+{
+	const char *term = getenv("TERM");
+
+	progress.what = NULL;
+	if (!isatty(STDERR_FILENO) || (term && !strcmp(term, "dumb")))
+		return;
+	progress.what = what;
+	progress.total = total;
+	progress.next = bst_now() + DRAW_EVERY;
+	progress.width = 0;
+}
+
+void bst_progress(uint64_t done)
+{
+	const char *no_color, *on, *off;
+	char have[BST_SIZE_LEN], all[BST_SIZE_LEN];
+	double part;
+	int n;
+
+	if (!progress.what || bst_now() < progress.next)
+		return;
+	progress.next = bst_now() + DRAW_EVERY;
+	no_color = getenv("NO_COLOR");
+	on = no_color && *no_color ? "" : "\033[1m";
+	off = no_color && *no_color ? "" : "\033[0m";
+	part = progress.total ? 100.0 * (double)done / (double)progress.total
+			      : 100.0;
+	wipe_line();
+	n = snprintf(NULL, 0, "%.40s %3.0f %% %s of %s", progress.what, part,
+		     bst_size(have, done), bst_size(all, progress.total));
+	fprintf(stderr, "%.40s %s%3.0f %%%s %s of %s", progress.what, on, part,
+		off, have, all);
+	fflush(stderr);
+	progress.width = n > 0 ? (unsigned)n : 0;
+}
+
+void bst_progress_end(void)
+{
+	if (progress.what)
+		wipe_line();
+	progress.what = NULL;
+}
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	interrupted = 1;
+}
+
+/* What the caller ignores (nohup, a shell's background job) stays ignored. */
+static void set_handler(int sig, void (*handler)(int))
+{
+	struct sigaction sa, old;
+
+	if (sigaction(sig, NULL, &old) == 0 && old.sa_handler == SIG_IGN)
+		return;
+	memset(&sa, 0, sizeof(sa));
+	sigemptyset(&sa.sa_mask);
+	sa.sa_handler = handler;
+	sigaction(sig, &sa, NULL);
+}
+
+void bst_catch_signals(void)
+{
+	set_handler(SIGINT, on_signal);
+	set_handler(SIGTERM, on_signal);
+	set_handler(SIGHUP, on_signal);
+	set_handler(SIGPIPE, SIG_IGN);
+	set_handler(SIGXFSZ, SIG_IGN);
+}
+
+int bst_is_interrupted(void)
+{
+	return interrupted != 0;
+}

@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * unpacker.c - all bytes of a container, on many threads
+ *
+ * The calling thread walks the file's extents and cuts them into slabs of
+ * chunks, with their records and their blob's model; workers read, decode,
+ * check and write; the sink takes the digest and notes what was bad, in the
+ * order of the file.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "files.h"
+#include "pool.h"
+#include "unpacker.h"
+
+#define SLAB_LEN ((size_t)2 << 20)
+#define SLAB_CHUNKS 20
+
+/* A blob while its slabs are on their way. */
+struct opened {
+	struct bs_blob blob;
+	struct bs_model *model; /* owned; NULL: none, or it failed */
+	enum bs_result model_res;
+};
+
+struct slab {
+	uint8_t *raw; /* [SLAB_LEN + BS_CHUNK_RAW_MAX], owned */
+	struct opened *of;
+	struct opened *ended; /* the same, if it is the extent's last slab */
+	uint64_t off; /* in the file */
+	uint64_t len; /* of the file */
+	size_t skip; /* bytes of raw before those */
+	unsigned n_chunks; /* 0: their page is lost */
+	struct bs_chunk chunk[SLAB_CHUNKS];
+	enum bs_result res[SLAB_CHUNKS]; /* [0] without chunks: of the page */
+	uint8_t is_stored_intact[SLAB_CHUNKS];
+	uint64_t lost_first; /* of a lost page */
+	uint64_t lost_n;
+};
+
+struct worker_mem {
+	struct bs_workspace *ws;
+	uint8_t *stored; /* [BS_CHUNK_STORED_MAX], owned */
+};
+
+struct unpacker {
+	struct bst_unpack *u;
+	struct bst_pool *pool;
+	struct slab *slabs; /* [n_slabs], owned */
+	unsigned n_slabs;
+	struct worker_mem *mem; /* [n_threads], owned */
+	struct bs_hash *hash; /* NULL: no digest is wanted */
+	struct opened *of; /* being walked */
+	struct bs_page *page; /* the walker's; owned */
+	uint64_t page_no;
+	enum bs_result page_res;
+	pthread_mutex_t lock; /* protects what fail() sets */
+};
+
+static int fail(struct unpacker *p, int exit_code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Note the first failure; anything but 0 stops the pool. */
+static int fail(struct unpacker *p, int exit_code, const char *fmt, ...)
+{
+	va_list ap;
+
+	pthread_mutex_lock(&p->lock);
+	if (!p->u->exit_code) {
+		p->u->exit_code = exit_code;
+		va_start(ap, fmt);
+		vsnprintf(p->u->error, sizeof(p->u->error), fmt, ap);
+		va_end(ap);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return 1;
+}
+
+/* ---- Workers
+ * ----------------------------------------------------------------- */
+
+static enum bs_result decode_chunk(struct unpacker *p, struct worker_mem *mem,
+				   const struct slab *slab, unsigned i,
+				   uint8_t *dst)
+{
+	const struct bs_chunk *chunk = &slab->chunk[i];
+
+	if (chunk->coding == BS_CODING_PLANES && !slab->of->model)
+		return slab->of->model_res;
+	if (p->u->is_fast)
+		return BS_OK;
+	return bs_chunk_decode(chunk, &slab->of->blob, slab->of->model, mem->ws,
+			       mem->stored, dst);
+}
+
+static void do_chunk(struct unpacker *p, struct worker_mem *mem,
+		     struct slab *slab, unsigned i, uint8_t *dst)
+{
+	const struct bs_chunk *chunk = &slab->chunk[i];
+	int err;
+
+	slab->is_stored_intact[i] = 0;
+	err = bst_pread_all(p->u->box->fd, mem->stored, chunk->stored_len,
+			    chunk->stored_off);
+	if (err) {
+		slab->res[i] = err == -ENODATA ? BS_ERR_TRUNCATED : BS_ERR_IO;
+		return;
+	}
+	slab->res[i] = bs_chunk_check_stored(chunk, mem->stored);
+	if (slab->res[i] == BS_OK) {
+		slab->is_stored_intact[i] = 1;
+		slab->res[i] = decode_chunk(p, mem, slab, i, dst);
+	}
+}
+
+/* Zeros need not be written into a new file. */
+static int is_all_zero(const uint8_t *p, size_t len)
+{
+	return p[0] == 0 && !memcmp(p, p + 1, len - 1);
+}
+
+static int write_slab(struct unpacker *p, const struct slab *slab)
+{
+	const uint8_t *data = slab->raw + slab->skip;
+	unsigned i;
+	int err;
+
+	for (i = 0; i < slab->n_chunks; i++)
+		if (slab->res[i] != BS_OK)
+			return 0;
+	if (is_all_zero(data, (size_t)slab->len))
+		return 0;
+	err = bst_pwrite_all(p->u->dst_fd, data, (size_t)slab->len, slab->off);
+	if (err)
+		return fail(p, BST_EXIT_SYSTEM, "writing the result failed: %s",
+			    strerror(-err));
+	return 0;
+}
+
+static int work_slab(void *ctx, unsigned worker, void *item)
+{
+	struct unpacker *p = ctx;
+	struct slab *slab = item;
+	uint8_t *dst = slab->raw;
+	unsigned i;
+
+	for (i = 0; i < slab->n_chunks; i++) {
+		do_chunk(p, &p->mem[worker], slab, i, dst);
+		dst += slab->chunk[i].raw_len;
+	}
+	if (p->u->dst_fd >= 0 && slab->n_chunks)
+		return write_slab(p, slab);
+	return 0;
+}
+
+/* ---- The sink
+ * ------------------------------------------------------------------ */
+
+static struct bst_bad *add_bad(struct unpacker *p)
+{
+	struct bst_unpack *u = p->u;
+
+	if (u->n_bad == u->n_allocated) {
+		size_t n = u->n_allocated ? 2 * u->n_allocated : 16;
+		struct bst_bad *bad = realloc(u->bad, n * sizeof(*bad));
+
+		if (!bad) {
+			fail(p, BST_EXIT_SYSTEM, "out of memory");
+			return NULL;
+		}
+		u->bad = bad;
+		u->n_allocated = n;
+	}
+	memset(&u->bad[u->n_bad], 0, sizeof(*u->bad));
+	return &u->bad[u->n_bad++];
+}
+
+static int note_lost_page(struct unpacker *p, const struct slab *slab)
+{
+	struct bst_bad *bad = add_bad(p);
+
+	if (!bad)
+		return 1;
+	bad->chunk = slab->lost_first;
+	bad->n_chunks = slab->lost_n;
+	bad->off = slab->off;
+	bad->len = slab->len;
+	bad->res = slab->res[0];
+	return !p->u->goes_on;
+}
+
+static int note_chunk(struct unpacker *p, const struct slab *slab, unsigned i)
+{
+	const struct bs_chunk *chunk = &slab->chunk[i];
+	struct bst_bad *bad = add_bad(p);
+	uint64_t begin, end, blob_off;
+
+	if (!bad)
+		return 1;
+	/* The part of the chunk that the extent shows, in the file. */
+	blob_off = slab->chunk[0].blob_off + slab->skip;
+	begin = chunk->blob_off > blob_off ? chunk->blob_off - blob_off : 0;
+	end = chunk->blob_off + chunk->raw_len - blob_off;
+	if (end > slab->len)
+		end = slab->len;
+	bad->chunk = chunk->no;
+	bad->n_chunks = 1;
+	bad->off = slab->off + begin;
+	bad->len = end - begin;
+	bad->stored_off = chunk->stored_off;
+	bad->stored_len = chunk->stored_len;
+	bad->res = slab->res[i];
+	bad->is_stored_intact = slab->is_stored_intact[i];
+	return !p->u->goes_on;
+}
+
+static int take_slab(void *ctx, void *item)
+{
+	struct unpacker *p = ctx;
+	struct slab *slab = item;
+	unsigned i;
+
+	if (slab->n_chunks == 0)
+		return note_lost_page(p, slab);
+	for (i = 0; i < slab->n_chunks; i++)
+		if (slab->res[i] != BS_OK && note_chunk(p, slab, i))
+			return 1;
+	p->u->n_chunks += slab->n_chunks;
+	if (p->hash && !p->u->n_bad)
+		bs_hash_update(p->hash, slab->raw + slab->skip,
+			       (size_t)slab->len);
+	return 0;
+}
+
+/* ---- The walker
+ * ---------------------------------------------------------------- */
+
+static void opened_free(struct opened *of)
+{
+	if (of)
+		bs_model_free(of->model);
+	free(of);
+}
+
+static struct slab *claim_slab(struct unpacker *p)
+{
+	struct slab *slab;
+
+	if (bst_is_interrupted()) {
+		fail(p, BST_EXIT_INTERRUPTED, "interrupted");
+		return NULL;
+	}
+	slab = bst_pool_claim(p->pool);
+	if (!slab)
+		return NULL;
+	opened_free(slab->ended);
+	slab->ended = NULL;
+	slab->n_chunks = 0;
+	return slab;
+}
+
+/* The page of 'chunk', or NULL with p->page_res set. */
+static const struct bs_page *get_page(struct unpacker *p, uint64_t chunk)
+{
+	const struct bs_archive *ar = p->u->box->ar;
+	uint64_t no = bs_archive_page_of(ar, chunk);
+
+	if (no == p->page_no)
+		return p->page;
+	bs_page_free(p->page);
+	p->page = NULL;
+	p->page_no = no;
+	p->page_res = bs_page_load(ar, no, &p->page, NULL);
+	return p->page;
+}
+
+/* Fill 'slab' with the chunks from 'chunk' to 'last' that have room in it;
+ * returns how many bytes of the blob they are. */
+static size_t gather_chunks(struct unpacker *p, struct slab *slab,
+			    uint64_t chunk, uint64_t last)
+{
+	size_t len = 0;
+
+	for (; chunk <= last && slab->n_chunks < SLAB_CHUNKS; chunk++) {
+		const struct bs_page *page = get_page(p, chunk);
+		struct bs_chunk *c = &slab->chunk[slab->n_chunks];
+
+		if (!page)
+			break;
+		bs_page_chunk(p->u->box->ar, page, chunk, c);
+		if (slab->n_chunks && len + c->raw_len > SLAB_LEN)
+			break;
+		len += c->raw_len;
+		slab->n_chunks++;
+	}
+	return len;
+}
+
+/* The chunks from 'chunk' to 'last' whose records are lost with their page;
+ * returns where the last of them ends in the blob. */
+static uint64_t gather_lost(struct unpacker *p, struct slab *slab,
+			    uint64_t chunk, uint64_t last)
+{
+	const struct bs_archive *ar = p->u->box->ar;
+	uint64_t off, end = chunk;
+	size_t len;
+
+	while (end < last && bs_archive_page_of(ar, end + 1) == p->page_no)
+		end++;
+	slab->res[0] = p->page_res;
+	slab->lost_first = chunk;
+	slab->lost_n = end - chunk + 1;
+	bs_blob_chunk_range(&p->of->blob, end, &off, &len);
+	return off + len;
+}
+
+static struct opened *open_blob(struct unpacker *p, uint64_t no)
+{
+	const struct bs_archive *ar = p->u->box->ar;
+	struct opened *of = calloc(1, sizeof(*of));
+
+	if (!of) {
+		fail(p, BST_EXIT_SYSTEM, "out of memory");
+		return NULL;
+	}
+	bs_archive_blob(ar, no, &of->blob);
+	of->model_res = BS_ERR_CORRUPT;
+	if (of->blob.model != BS_NO_MODEL)
+		of->model_res =
+			bs_model_load(ar, of->blob.model, &of->model, NULL);
+	return of;
+}
+
+static int walk_extent(struct unpacker *p, const struct bs_extent *ext)
+{
+	uint64_t pos = 0, chunk, end, last;
+
+	p->of = open_blob(p, ext->blob);
+	if (!p->of)
+		return 1;
+	last = bs_blob_chunk_at(&p->of->blob, ext->blob_off + ext->len - 1);
+	while (pos < ext->len) {
+		struct slab *slab = claim_slab(p);
+
+		if (!slab)
+			return 1;
+		chunk = bs_blob_chunk_at(&p->of->blob, ext->blob_off + pos);
+		end = gather_chunks(p, slab, chunk, last);
+		if (slab->n_chunks) {
+			end += slab->chunk[0].blob_off;
+			slab->skip = (size_t)(ext->blob_off + pos -
+					      slab->chunk[0].blob_off);
+		} else {
+			end = gather_lost(p, slab, chunk, last);
+			slab->skip = 0;
+		}
+		end -= ext->blob_off;
+		if (end > ext->len)
+			end = ext->len;
+		slab->of = p->of;
+		slab->off = ext->off + pos;
+		slab->len = end - pos;
+		if (end == ext->len) {
+			slab->ended = p->of;
+			p->of = NULL;
+		}
+		pos = end;
+		bst_pool_submit(p->pool);
+		bst_progress(ext->off + pos);
+	}
+	return 0;
+}
+
+static int walk_all(struct unpacker *p)
+{
+	const struct bst_container *box = p->u->box;
+	struct bs_extent ext;
+	uint64_t i;
+
+	for (i = 0; i < box->member.n_extents; i++) {
+		bs_archive_extent(box->ar, box->member.first_extent + i, &ext);
+		if (walk_extent(p, &ext))
+			return 1;
+	}
+	return 0;
+}
+
+/* ---- The whole
+ * ------------------------------------------------------------------ */
+
+static int get_memory(struct unpacker *p)
+{
+	unsigned i;
+
+	p->n_slabs = 2 * p->u->n_threads + 4;
+	p->slabs = calloc(p->n_slabs, sizeof(*p->slabs));
+	p->mem = calloc(p->u->n_threads, sizeof(*p->mem));
+	if (!p->slabs || !p->mem)
+		return -1;
+	for (i = 0; i < p->n_slabs; i++) {
+		p->slabs[i].raw = malloc(SLAB_LEN + BS_CHUNK_RAW_MAX);
+		if (!p->slabs[i].raw)
+			return -1;
+	}
+	for (i = 0; i < p->u->n_threads; i++) {
+		p->mem[i].stored = malloc(BS_CHUNK_STORED_MAX);
+		if (!p->mem[i].stored ||
+		    bs_workspace_new(&p->mem[i].ws) != BS_OK)
+			return -1;
+	}
+	if (p->u->is_fast || p->u->box->member.digest_alg == BS_DIGEST_NONE)
+		return 0;
+	return bs_hash_new(&p->hash, p->u->box->member.digest_alg) == BS_OK
+		       ? 0
+		       : -1;
+}
+
+static void put_memory(struct unpacker *p)
+{
+	unsigned i;
+
+	for (i = 0; p->slabs && i < p->n_slabs; i++) {
+		opened_free(p->slabs[i].ended);
+		free(p->slabs[i].raw);
+	}
+	for (i = 0; p->mem && i < p->u->n_threads; i++) {
+		bs_workspace_free(p->mem[i].ws);
+		free(p->mem[i].stored);
+	}
+	opened_free(p->of);
+	bs_page_free(p->page);
+	bs_hash_free(p->hash);
+	free(p->mem);
+	free(p->slabs);
+}
+
+static int run_pool(struct unpacker *p)
+{
+	struct bst_pool_conf conf = {
+		.n_threads = p->u->n_threads,
+		.n_items = p->n_slabs,
+		.n_sinks = 1,
+		.items = p->slabs,
+		.item_len = sizeof(*p->slabs),
+		.work = work_slab,
+		.sink = { { take_slab, 0 } },
+		.ctx = p,
+	};
+	int err;
+
+	err = bst_pool_new(&p->pool, &conf);
+	if (err)
+		return fail(p, BST_EXIT_SYSTEM, "starting threads failed: %s",
+			    strerror(-err));
+	if (walk_all(p))
+		bst_pool_fail(p->pool, 1);
+	return bst_pool_end(p->pool);
+}
+
+int bst_unpack(struct bst_unpack *u)
+{
+	struct unpacker p = { .u = u, .page_no = UINT64_MAX };
+
+	pthread_mutex_init(&p.lock, NULL);
+	(void)posix_fadvise(u->box->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	if (get_memory(&p))
+		fail(&p, BST_EXIT_SYSTEM, "out of memory");
+	else if (!run_pool(&p) && p.hash && !u->n_bad) {
+		bs_hash_final(p.hash, u->digest);
+		u->has_digest = 1;
+	}
+	put_memory(&p);
+	pthread_mutex_destroy(&p.lock);
+	return u->exit_code;
+}
+
+void bst_unpack_fini(struct bst_unpack *u)
+{
+	free(u->bad);
+	u->bad = NULL;
+	u->n_bad = 0;
+	u->n_allocated = 0;
+}
