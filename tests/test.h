@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test.h - what the unit tests share: guarded buffers, seeded random bytes,
+ * containers in memory
+ */
+
+#ifndef BS_TEST_H
+#define BS_TEST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs the four above first. */
+#include <cmocka.h>
+
+#include "bigsmall.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* 'len' bytes that end at a page nobody may touch. */
+struct guarded {
+	uint8_t *p;
+	uint8_t *map;
+	size_t map_len;
+};
+
+static inline struct guarded guarded_new(size_t len)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t body = (len + page - 1) / page * page;
+	struct guarded g = { .map_len = body + page };
+
+	g.map = mmap(NULL, g.map_len, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(g.map != MAP_FAILED);
+	assert_int_equal(mprotect(g.map + body, page, PROT_NONE), 0);
+	g.p = g.map + body - len;
+	return g;
+}
+
+static inline void guarded_free(struct guarded *g)
+{
+	munmap(g->map, g->map_len);
+}
+
+/* xorshift64*: the same everywhere. */
+static inline uint64_t random_u64(uint64_t *state)
+{
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return *state * UINT64_C(2685821657736338717);
+}
+
+/* About normal, mean 0, deviation 1: twelve uniforms. */
+static inline float random_normal(uint64_t *state)
+{
+	float sum = -6;
+	int i;
+
+	for (i = 0; i < 12; i++)
+		sum += (float)(random_u64(state) >> 40) * 0x1p-24f;
+	return sum;
+}
+
+/* A container in memory: a sink while written, a source while read. */
+struct memory {
+	uint8_t *p;
+	size_t len;
+};
+
+static inline int memory_pwrite(void *ctx, const void *buf, size_t len,
+				uint64_t off)
+{
+	struct memory *m = ctx;
+
+	if (off + len > m->len) {
+		m->p = realloc(m->p, off + len);
+		assert_non_null(m->p);
+		memset(m->p + m->len, 0, off + len - m->len);
+		m->len = off + len;
+	}
+	memcpy(m->p + off, buf, len);
+	return 0;
+}
+
+static inline int memory_pread(void *ctx, void *buf, size_t len, uint64_t off)
+{
+	const struct memory *m = ctx;
+
+	assert_true(off <= m->len && len <= m->len - off);
+	memcpy(buf, m->p + off, len);
+	return 0;
+}
+
+static inline struct bs_source memory_source(struct memory *m)
+{
+	struct bs_source src = { memory_pread, m, m->len };
+
+	return src;
+}
+
+#endif /* BS_TEST_H */

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_chunk.c - every dtype, kind of data and length survives a chunk; damage
+ * never passes for good, never reads or writes out of bounds
+ */
+
+#include "../test.h"
+
+static struct bs_workspace *ws;
+
+enum kind {
+	NORMAL,
+	RANDOM,
+	ZEROS,
+	SPARSE,
+	EQUAL,
+	NANS,
+	DENORMAL,
+	TINY_SET,
+	N_KINDS
+};
+
+/* The low bits of the float that dtype has at unit bytes. */
+static void fill(uint8_t *p, size_t len, unsigned dtype, enum kind kind,
+		 uint64_t *seed)
+{
+	unsigned unit = bs_dtype_unit(dtype);
+	size_t i;
+
+	for (i = 0; i + unit <= len; i += unit) {
+		float f = random_normal(seed) * 0.02f;
+		double d = f;
+		uint64_t v = random_u64(seed);
+		uint32_t u;
+
+		memcpy(&u, &f, 4);
+		switch (kind) {
+		case NORMAL:
+			v = unit == 2 ? u >> 16 : unit == 1 ? u >> 20 : u;
+			if (unit == 8)
+				memcpy(&v, &d, 8);
+			break;
+		case ZEROS:
+			v = 0;
+			break;
+		case SPARSE:
+			v = v % 10 ? 0 : u >> 16;
+			break;
+		case EQUAL:
+			v = UINT64_C(0x3f803c003f803c01);
+			break;
+		case NANS:
+			v = UINT64_MAX;
+			break;
+		case DENORMAL:
+			v &= 7;
+			break;
+		case TINY_SET:
+			v = v & 1 ? UINT64_C(0x1122334455667788) : 42;
+			break;
+		default:
+			break;
+		}
+		memcpy(p + i, &v, unit);
+	}
+	for (; i < len; i++)
+		p[i] = (uint8_t)random_u64(seed);
+}
+
+/* One blob of one chunk in a container, so that its model is really stored
+ * and loaded. */
+struct one {
+	struct memory mem;
+	struct bs_source src;
+	struct bs_archive *ar;
+	struct bs_blob blob;
+	struct bs_model *model;
+	struct bs_chunk chunk;
+};
+
+static void one_make(struct one *o, const uint8_t *raw, size_t len,
+		     unsigned dtype, int is_sample)
+{
+	struct bs_extent ext = { .len = len };
+	struct bs_member m = { .type = BS_MEMBER_FILE,
+			       .size = len,
+			       .name = "",
+			       .target = "",
+			       .n_extents = 1 };
+	struct bs_sink sink = { memory_pwrite, &o->mem };
+	size_t seen = is_sample ? len / 2 / 8 * 8 : len;
+	struct guarded dst = guarded_new(BS_CHUNK_STORED_MAX);
+	struct bs_encoded enc;
+	struct bs_writer *w;
+	struct bs_coder *coder;
+	struct bs_stats *st;
+	struct bs_page *page;
+	uint64_t no, total;
+
+	memset(o, 0, sizeof(*o));
+	assert_int_equal(bs_stats_new(&st, dtype), BS_OK);
+	bs_stats_add(st, raw, seen);
+	assert_int_equal(bs_coder_new(&coder, st, is_sample), BS_OK);
+	bs_stats_free(st);
+	assert_int_equal(bs_writer_new(&w, &sink), BS_OK);
+	assert_int_equal(bs_writer_begin_blob(w, dtype, coder, 0, len, &no,
+					      &o->blob),
+			 BS_OK);
+	assert_int_equal(o->blob.n_chunks, 1);
+	assert_int_equal(bs_chunk_encode(coder, ws, 0, raw, len, dst.p, &enc),
+			 BS_OK);
+	assert_true(enc.stored_len <= len);
+	assert_int_equal(bs_writer_put_chunk(w, &enc, dst.p), BS_OK);
+	assert_int_equal(bs_writer_end_blob(w, NULL), BS_OK);
+	assert_int_equal(bs_writer_add_member(w, &m, &ext), BS_OK);
+	assert_int_equal(bs_writer_finish(w, "", &total), BS_OK);
+	assert_int_equal(total, o->mem.len);
+	bs_writer_free(w);
+	bs_coder_free(coder);
+	guarded_free(&dst);
+
+	o->src = memory_source(&o->mem);
+	assert_int_equal(bs_archive_open(&o->ar, &o->src, NULL), BS_OK);
+	bs_archive_blob(o->ar, 0, &o->blob);
+	if (o->blob.model != BS_NO_MODEL)
+		assert_int_equal(bs_model_load(o->ar, o->blob.model, &o->model,
+					       NULL),
+				 BS_OK);
+	assert_int_equal(bs_page_load(o->ar, 0, &page, NULL), BS_OK);
+	bs_page_chunk(o->ar, page, 0, &o->chunk);
+	bs_page_free(page);
+}
+
+static void one_free(struct one *o)
+{
+	bs_model_free(o->model);
+	bs_archive_close(o->ar);
+	free(o->mem.p);
+}
+
+/* Decode from and into buffers that end at guard pages. */
+static enum bs_result one_decode(struct one *o, const uint8_t *raw)
+{
+	struct guarded in = guarded_new(o->chunk.stored_len);
+	struct guarded out = guarded_new(o->chunk.raw_len);
+	enum bs_result res;
+
+	memcpy(in.p, o->mem.p + o->chunk.stored_off, o->chunk.stored_len);
+	res = bs_chunk_decode(&o->chunk, &o->blob, o->model, ws, in.p, out.p);
+	if (!res)
+		assert_memory_equal(out.p, raw, o->chunk.raw_len);
+	guarded_free(&in);
+	guarded_free(&out);
+	return res;
+}
+
+static void test_round_trips(void **state)
+{
+	static const size_t lengths[] = { 1,	2,    7,     8,	    16,
+					  126,	128,  130,   512,   1000,
+					  4096, 8200, 65536, 262144 };
+	uint64_t seed = 7;
+	unsigned dtype, kind, l;
+
+	(void)state;
+	for (dtype = 0; dtype < BS_DTYPE_N; dtype++)
+		for (kind = 0; kind < N_KINDS; kind++)
+			for (l = 0; l < sizeof(lengths) / sizeof(lengths[0]);
+			     l++) {
+				size_t len = lengths[l];
+				unsigned unit = bs_dtype_unit(dtype);
+				uint8_t *raw;
+				struct one o;
+
+				len = len / unit * unit;
+				if (!len)
+					continue;
+				raw = malloc(len);
+				fill(raw, len, dtype, (enum kind)kind, &seed);
+				one_make(&o, raw, len, dtype, l & 1);
+				assert_int_equal(one_decode(&o, raw), BS_OK);
+				assert_int_equal(
+					bs_chunk_check_stored(
+						&o.chunk,
+						o.mem.p + o.chunk.stored_off),
+					BS_OK);
+				one_free(&o);
+				free(raw);
+			}
+}
+
+/* Weights of every float type get smaller, and by planes. */
+static void test_floats_shrink(void **state)
+{
+	static const struct {
+		unsigned dtype;
+		double ratio;
+	} floats[] = {
+		{ BS_DTYPE_BF16, 0.69 },
+		{ BS_DTYPE_F32, 0.86 },
+		{ BS_DTYPE_F64, 0.92 },
+		{ BS_DTYPE_F8_E4M3, 0.90 },
+	};
+	size_t len = 262144;
+	uint8_t *raw = malloc(len);
+	uint64_t seed = 8;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(floats) / sizeof(floats[0]); i++) {
+		struct one o;
+
+		fill(raw, len, floats[i].dtype, NORMAL, &seed);
+		one_make(&o, raw, len, floats[i].dtype, 0);
+		assert_int_equal(o.chunk.coding, BS_CODING_PLANES);
+		assert_true(o.chunk.stored_len < floats[i].ratio * (double)len);
+		one_free(&o);
+	}
+	free(raw);
+}
+
+static void test_damage(void **state)
+{
+	static const unsigned dtypes[] = { BS_DTYPE_BYTES, BS_DTYPE_BF16,
+					   BS_DTYPE_F32, BS_DTYPE_I64,
+					   BS_DTYPE_F8_E5M2 };
+	uint64_t seed = 9;
+	unsigned d, kind, round;
+
+	(void)state;
+	for (d = 0; d < sizeof(dtypes) / sizeof(dtypes[0]); d++)
+		for (kind = NORMAL; kind <= SPARSE; kind++) {
+			size_t len = 8192;
+			uint8_t *raw = malloc(len);
+			struct one o;
+
+			fill(raw, len, dtypes[d], (enum kind)kind, &seed);
+			one_make(&o, raw, len, dtypes[d], 1);
+			for (round = 0; round < 600; round++) {
+				uint8_t *s = o.mem.p + o.chunk.stored_off;
+				size_t at =
+					random_u64(&seed) % o.chunk.stored_len;
+				uint8_t was = s[at];
+				uint32_t len_was = o.chunk.stored_len;
+
+				/* Most of the structure is in the first bytes. */
+				if (round & 1)
+					at %= 300 % len_was + 1;
+				if (at >= len_was)
+					at = 0;
+				was = s[at];
+				s[at] ^= (uint8_t)(1u << random_u64(&seed) % 8);
+				if (!(round % 7))
+					o.chunk.stored_len =
+						1 +
+						(uint32_t)(random_u64(&seed) %
+							   len_was);
+				assert_int_equal(bs_chunk_check_stored(&o.chunk,
+								       s),
+						 BS_ERR_CHECKSUM);
+				/* Either refused, or (an unused bit) still
+				 * right. */
+				one_decode(&o, raw);
+				s[at] = was;
+				o.chunk.stored_len = len_was;
+			}
+			assert_int_equal(one_decode(&o, raw), BS_OK);
+			one_free(&o);
+			free(raw);
+		}
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return bs_workspace_new(&ws);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	bs_workspace_free(ws);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_round_trips),
+		cmocka_unit_test(test_floats_shrink),
+		cmocka_unit_test(test_damage),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
