@@ -23,6 +23,9 @@ static const struct command commands[] = {
 	  bst_cmd_decompress },
 	{ "verify", "SRC...", "check every byte of a .bs", bst_cmd_verify },
 	{ "info", "SRC", "what a .bs or a model file holds", bst_cmd_info },
+	{ "mount", "DIR [MOUNTPOINT]", "show each .bs as the file it was",
+	  bst_cmd_mount },
+	{ "umount", "DIR", "end such a mount", bst_cmd_umount },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -28,6 +28,8 @@ int bst_cmd_compress(int argc, char **argv);
 int bst_cmd_decompress(int argc, char **argv);
 int bst_cmd_verify(int argc, char **argv);
 int bst_cmd_info(int argc, char **argv);
+int bst_cmd_mount(int argc, char **argv);
+int bst_cmd_umount(int argc, char **argv);
 
 /* ---- ui.c ---------------------------------------------------------------- */
 
@@ -40,6 +42,10 @@ const char *bst_program(void);
  * line after it.  Control characters that came from a file name or a file are
  * shown as '?'. */
 void bst_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* The same for results: a line, or a part of one, to standard output; the new
+ * line is the caller's. */
+void bst_print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* "bigsmall SUBCOMMAND: WHAT" and where to read on; BST_EXIT_USAGE. */
 int bst_usage(const char *cmd, const char *fmt, ...)

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cache.c - what was loaded or decoded, within a byte budget
+ *
+ *	absent ──get──► loading ──publish──► ready ──evict──► absent
+ *	                   └─────fail──────► failed ──last put──► gone
+ *
+ * Whoever finds an entry absent claims it and loads it, and the others wait:
+ * nothing is ever loaded twice at once.  A claim always ends, and ending it
+ * wakes the waiters.  Failures are not kept.  Ready entries stay until the
+ * budget needs their bytes and nobody holds them; the one unused longest goes
+ * first.
+ *
+ * The budget is exceeded only by what is pinned: a request goes on when
+ * everything else has been evicted, rather than wait for another.
+ *
+ * Buffers of evicted chunks are used again: fresh memory from the kernel costs
+ * more than decoding into it (design figures: 2.4 GB/s for fresh 4 KiB pages).
+ *
+ * The cache does not know what a chunk is.  It does not read or decode.
+ */
+
+#include "cache.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#define N_BUCKETS 4096 /* of 256 KiB: a gigabyte before chains grow */
+
+enum state {
+	LOADING,
+	READY,
+	FAILED,
+};
+
+struct bsfs_entry {
+	enum bsfs_kind kind;
+	enum state state;
+	unsigned n_pins;
+	unsigned n_waiters;
+	int err; /* of a failed one */
+	uint64_t file;
+	uint64_t no;
+	size_t len; /* what it is charged */
+	void *object; /* a chunk: its buffer, of 'len' bytes; owned */
+	void (*release)(void *object); /* NULL for a chunk */
+	struct bsfs_entry *next; /* in its bucket */
+	struct bsfs_entry *older, *newer; /* in the LRU list, if unpinned */
+};
+
+/* A buffer between two lives; it lies in its own bytes. */
+struct spare {
+	struct spare *next;
+	size_t len;
+};
+
+struct bsfs_cache {
+	pthread_mutex_t lock; /* protects all below, and every entry's state */
+	pthread_cond_t changed; /* some entry is no longer loading */
+	uint64_t used;
+	struct spare *spares;
+	struct bsfs_entry *oldest, *newest; /* unpinned and ready */
+	struct bsfs_cache_stats stats;
+	struct bsfs_entry *buckets[N_BUCKETS];
+};
+
+struct bsfs_cache *bsfs_cache_new(uint64_t budget)
+{
+	struct bsfs_cache *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->changed, NULL);
+	c->stats.budget = budget;
+	return c;
+}
+
+static struct bsfs_entry **bucket_of(struct bsfs_cache *c, enum bsfs_kind kind,
+				     uint64_t file, uint64_t no)
+{
+	uint64_t h = (file * 3 + kind) * UINT64_C(0x9e3779b97f4a7c15) + no;
+
+	h *= UINT64_C(0xd6e8feb86659fd93);
+	return &c->buckets[(h >> 40) % N_BUCKETS];
+}
+
+/* ---- Memory -------------------------------------------------------------- */
+
+static void charge(struct bsfs_cache *c, size_t len)
+{
+	c->used += len;
+	if (c->used > c->stats.peak)
+		c->stats.peak = c->used;
+}
+
+static void lru_add(struct bsfs_cache *c, struct bsfs_entry *e)
+{
+	e->newer = NULL;
+	e->older = c->newest;
+	if (c->newest)
+		c->newest->newer = e;
+	else
+		c->oldest = e;
+	c->newest = e;
+}
+
+static void lru_remove(struct bsfs_cache *c, struct bsfs_entry *e)
+{
+	if (e->older)
+		e->older->newer = e->newer;
+	else
+		c->oldest = e->newer;
+	if (e->newer)
+		e->newer->older = e->older;
+	else
+		c->newest = e->older;
+}
+
+static void unlink_entry(struct bsfs_cache *c, struct bsfs_entry *e)
+{
+	struct bsfs_entry **p = bucket_of(c, e->kind, e->file, e->no);
+
+	while (*p != e)
+		p = &(*p)->next;
+	*p = e->next;
+	c->stats.n_entries--;
+}
+
+/* Free an entry that is in no list. */
+static void free_entry(struct bsfs_cache *c, struct bsfs_entry *e)
+{
+	if (e->release) {
+		e->release(e->object);
+		c->used -= e->len;
+	} else if (e->object) {
+		struct spare *s = e->object;
+
+		s->len = e->len;
+		s->next = c->spares;
+		c->spares = s;
+	}
+	free(e);
+}
+
+static void free_spare(struct bsfs_cache *c, struct spare **p)
+{
+	struct spare *s = *p;
+
+	*p = s->next;
+	c->used -= s->len;
+	free(s);
+}
+
+static void evict(struct bsfs_cache *c, struct bsfs_entry *e)
+{
+	lru_remove(c, e);
+	unlink_entry(c, e);
+	free_entry(c, e);
+}
+
+/* Make room for 'len' more bytes, as far as that goes. */
+static void make_room(struct bsfs_cache *c, size_t len)
+{
+	while (c->used + len > c->stats.budget) {
+		if (c->spares) {
+			free_spare(c, &c->spares);
+		} else if (c->oldest) {
+			c->stats.evictions++;
+			evict(c, c->oldest);
+		} else {
+			break;
+		}
+	}
+}
+
+static struct spare **find_spare(struct bsfs_cache *c, size_t len)
+{
+	struct spare **p = &c->spares;
+
+	while (*p && (*p)->len != len)
+		p = &(*p)->next;
+	return *p ? p : NULL;
+}
+
+/* A buffer of 'len' bytes, already charged; NULL: out of memory.  Evicting a
+ * chunk as long as this one gives its buffer. */
+static void *take_buffer(struct bsfs_cache *c, size_t len)
+{
+	struct spare **p = find_spare(c, len);
+	void *buf;
+
+	if (!p && c->used + len > c->stats.budget && c->oldest) {
+		c->stats.evictions++;
+		evict(c, c->oldest);
+		p = find_spare(c, len);
+	}
+	if (p) {
+		buf = *p;
+		*p = (*p)->next;
+		return buf;
+	}
+	make_room(c, len);
+	if (posix_memalign(&buf, 4096, len < 4096 ? 4096 : len))
+		return NULL;
+	charge(c, len);
+	return buf;
+}
+
+void bsfs_cache_free(struct bsfs_cache *c)
+{
+	if (!c)
+		return;
+	while (c->oldest)
+		evict(c, c->oldest);
+	while (c->spares)
+		free_spare(c, &c->spares);
+	assert(c->used == 0 && c->stats.n_entries == 0);
+	pthread_cond_destroy(&c->changed);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+/* ---- Entries ------------------------------------------------------------- */
+
+/* A chunk's buffer is as long as the longest chunk that may use it again. */
+static size_t buffer_len(size_t len)
+{
+	return (len + 4095) / 4096 * 4096;
+}
+
+static struct bsfs_entry *claim(struct bsfs_cache *c, enum bsfs_kind kind,
+				uint64_t file, uint64_t no, size_t len)
+{
+	struct bsfs_entry *e = calloc(1, sizeof(*e));
+	struct bsfs_entry **p;
+
+	if (!e)
+		return NULL;
+	if (kind == BSFS_CHUNK) {
+		e->len = buffer_len(len);
+		e->object = take_buffer(c, e->len);
+		if (!e->object) {
+			free(e);
+			return NULL;
+		}
+	}
+	e->kind = kind;
+	e->file = file;
+	e->no = no;
+	e->n_pins = 1;
+	e->state = LOADING;
+	p = bucket_of(c, kind, file, no);
+	e->next = *p;
+	*p = e;
+	c->stats.n_entries++;
+	c->stats.misses++;
+	return e;
+}
+
+static int get_locked(struct bsfs_cache *c, enum bsfs_kind kind, uint64_t file,
+		      uint64_t no, size_t len, struct bsfs_entry **ret)
+{
+	struct bsfs_entry *e = *bucket_of(c, kind, file, no);
+
+	while (e && !(e->kind == kind && e->file == file && e->no == no))
+		e = e->next;
+	if (!e) {
+		*ret = claim(c, kind, file, no, len);
+		return *ret ? BSFS_CLAIMED : -ENOMEM;
+	}
+	*ret = e;
+	if (e->state == READY && e->n_pins == 0)
+		lru_remove(c, e);
+	e->n_pins++;
+	if (e->state == READY) {
+		c->stats.hits++;
+		return BSFS_READY;
+	}
+	c->stats.waits++;
+	return BSFS_LOADING;
+}
+
+int bsfs_cache_get(struct bsfs_cache *c, enum bsfs_kind kind, uint64_t file,
+		   uint64_t no, size_t len, struct bsfs_entry **ret)
+{
+	int found;
+
+	pthread_mutex_lock(&c->lock);
+	found = get_locked(c, kind, file, no, len, ret);
+	pthread_mutex_unlock(&c->lock);
+	return found;
+}
+
+void bsfs_cache_put(struct bsfs_cache *c, struct bsfs_entry *e)
+{
+	pthread_mutex_lock(&c->lock);
+	assert(e->n_pins > 0);
+	if (--e->n_pins == 0) {
+		assert(e->state != LOADING);
+		if (e->state == READY) {
+			lru_add(c, e);
+			make_room(c, 0);
+		} else {
+			free_entry(c, e);
+		}
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+uint8_t *bsfs_entry_bytes(const struct bsfs_entry *e)
+{
+	return e->object;
+}
+
+void *bsfs_entry_object(const struct bsfs_entry *e)
+{
+	return e->object;
+}
+
+/* Under the lock. */
+static void end_loading(struct bsfs_cache *c, struct bsfs_entry *e,
+			enum state state)
+{
+	assert(e->state == LOADING);
+	e->state = state;
+	if (e->n_waiters)
+		pthread_cond_broadcast(&c->changed);
+}
+
+void bsfs_cache_publish(struct bsfs_cache *c, struct bsfs_entry *e)
+{
+	pthread_mutex_lock(&c->lock);
+	end_loading(c, e, READY);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void bsfs_cache_publish_object(struct bsfs_cache *c, struct bsfs_entry *e,
+			       void *object, size_t len,
+			       void (*release)(void *object))
+{
+	pthread_mutex_lock(&c->lock);
+	make_room(c, len);
+	charge(c, len);
+	e->object = object;
+	e->len = len;
+	e->release = release;
+	end_loading(c, e, READY);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void bsfs_cache_fail(struct bsfs_cache *c, struct bsfs_entry *e, int err)
+{
+	pthread_mutex_lock(&c->lock);
+	e->err = err;
+	unlink_entry(c, e);
+	c->stats.failures++;
+	end_loading(c, e, FAILED);
+	pthread_mutex_unlock(&c->lock);
+}
+
+int bsfs_cache_wait(struct bsfs_cache *c, struct bsfs_entry *e)
+{
+	int err;
+
+	pthread_mutex_lock(&c->lock);
+	e->n_waiters++;
+	while (e->state == LOADING)
+		pthread_cond_wait(&c->changed, &c->lock);
+	e->n_waiters--;
+	err = e->state == FAILED ? -e->err : 0;
+	pthread_mutex_unlock(&c->lock);
+	return err;
+}
+
+void bsfs_cache_drop(struct bsfs_cache *c, uint64_t file)
+{
+	struct bsfs_entry *e, *newer;
+
+	pthread_mutex_lock(&c->lock);
+	for (e = c->oldest; e; e = newer) {
+		newer = e->newer;
+		if (e->file == file)
+			evict(c, e);
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+void bsfs_cache_get_stats(struct bsfs_cache *c, struct bsfs_cache_stats *ret)
+{
+	pthread_mutex_lock(&c->lock);
+	*ret = c->stats;
+	ret->used = c->used;
+	pthread_mutex_unlock(&c->lock);
+}

@@ -1,0 +1,643 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * decode.c - from a range of a file to its bytes, by way of the cache
+ *
+ * A request is cut into pieces of chunks.  All chunks that nobody has are
+ * claimed first and loaded; only then are those waited for that others load.
+ * So a claim never waits for another claim, and no two requests can wait for
+ * each other.  (Pages and models are claimed one at a time and loaded at once.)
+ *
+ * A chunk that does not decode to what was written is read and decoded once
+ * more, since memory and buses fail too; then it is a problem, named with its
+ * tensor, and EIO for those who want it.  Nothing else suffers.
+ */
+
+#include "decode.h"
+
+#include "cache.h"
+#include "safetensors.h"
+#include "stats.h"
+#include "uring.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Stored bytes of a batch: the longest chunk with its direct read's edges, or
+ * three of the usual ones. */
+#define STORED_LEN ((size_t)640 << 10)
+static_assert(STORED_LEN >= BS_CHUNK_STORED_MAX + 2 * BSFS_DIRECT_ALIGN,
+	      "a chunk must fit");
+
+/* Longer headers are not parsed to name a tensor. */
+#define HEADER_MAX ((uint64_t)16 << 20)
+
+struct bsfs_decoder {
+	pthread_mutex_t lock; /* protects 'idle' */
+	pthread_cond_t returned;
+	struct bsfs_worker *idle;
+};
+
+/* ---- Workers ------------------------------------------------------------- */
+
+static void free_worker(struct bsfs_worker *w)
+{
+	bsfs_uring_free(w->uring);
+	bs_workspace_free(w->ws);
+	free(w->stored);
+	free(w->copy);
+	free(w);
+}
+
+static struct bsfs_worker *new_worker(struct bsfs_session *s)
+{
+	struct bsfs_worker *w = calloc(1, sizeof(*w));
+	void *stored = NULL;
+
+	if (!w)
+		return NULL;
+	w->s = s;
+	w->uring = bsfs_uring_new();
+	if (posix_memalign(&stored, BSFS_DIRECT_ALIGN, STORED_LEN) == 0)
+		w->stored = stored;
+	if (!w->uring || !w->stored || bs_workspace_new(&w->ws) != BS_OK) {
+		free_worker(w);
+		return NULL;
+	}
+	return w;
+}
+
+int bsfs_decoder_new(struct bsfs_session *s)
+{
+	struct bsfs_decoder *d = calloc(1, sizeof(*d));
+	unsigned i;
+
+	if (!d)
+		return -ENOMEM;
+	pthread_mutex_init(&d->lock, NULL);
+	pthread_cond_init(&d->returned, NULL);
+	s->decoder = d;
+	for (i = 0; i < s->opt->n_threads; i++) {
+		struct bsfs_worker *w = new_worker(s);
+
+		if (!w)
+			return -ENOMEM;
+		w->next = d->idle;
+		d->idle = w;
+	}
+	return 0;
+}
+
+void bsfs_decoder_free(struct bsfs_session *s)
+{
+	struct bsfs_decoder *d = s->decoder;
+
+	if (!d)
+		return;
+	while (d->idle) {
+		struct bsfs_worker *w = d->idle;
+
+		d->idle = w->next;
+		free_worker(w);
+	}
+	pthread_cond_destroy(&d->returned);
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+	s->decoder = NULL;
+}
+
+struct bsfs_worker *bsfs_worker_get(struct bsfs_session *s)
+{
+	struct bsfs_decoder *d = s->decoder;
+	struct bsfs_worker *w;
+
+	pthread_mutex_lock(&d->lock);
+	while (!d->idle)
+		pthread_cond_wait(&d->returned, &d->lock);
+	w = d->idle;
+	d->idle = w->next;
+	pthread_mutex_unlock(&d->lock);
+	w->n_iov = 0;
+	w->n_pins = 0;
+	w->bad_chunk = UINT64_MAX;
+	return w;
+}
+
+static void unpin(struct bsfs_worker *w)
+{
+	while (w->n_pins)
+		bsfs_cache_put(w->s->cache, w->pins[--w->n_pins]);
+}
+
+void bsfs_worker_put(struct bsfs_worker *w)
+{
+	struct bsfs_decoder *d = w->s->decoder;
+
+	unpin(w);
+	pthread_mutex_lock(&d->lock);
+	w->next = d->idle;
+	d->idle = w;
+	pthread_cond_signal(&d->returned);
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* ---- Pages and models ---------------------------------------------------- */
+
+static void note_bad(struct bsfs_worker *w, uint64_t chunk, const char *text)
+{
+	w->bad_chunk = chunk;
+	snprintf(w->bad_text, sizeof(w->bad_text), "%s", text);
+}
+
+static void release_page(void *page)
+{
+	bs_page_free(page);
+}
+
+static void release_model(void *model)
+{
+	bs_model_free(model);
+}
+
+static enum bs_result load_object(struct bsfs_vfile *f, enum bsfs_kind kind,
+				  uint64_t no, void **ret, size_t *ret_len,
+				  struct bs_error *err)
+{
+	struct bs_page *page;
+	struct bs_model *model;
+	enum bs_result res;
+
+	if (kind == BSFS_PAGE) {
+		res = bs_page_load(f->ar, no, &page, err);
+		*ret = page;
+		*ret_len = res == BS_OK ? bs_page_mem(page) : 0;
+	} else {
+		res = bs_model_load(f->ar, no, &model, err);
+		*ret = model;
+		*ret_len = res == BS_OK ? bs_model_mem(model) : 0;
+	}
+	return res;
+}
+
+/* Get page or model 'no', which 'chunk' needs, pinned. */
+static int get_object(struct bsfs_worker *w, struct bsfs_vfile *f,
+		      enum bsfs_kind kind, uint64_t no, uint64_t chunk,
+		      struct bsfs_entry **ret)
+{
+	struct bsfs_cache *c = w->s->cache;
+	struct bs_error error = { 0 };
+	enum bs_result res;
+	void *object;
+	size_t len;
+	int found = bsfs_cache_get(c, kind, f->id, no, 0, ret);
+	int err = 0;
+
+	if (found < 0)
+		return found;
+	if (found == BSFS_LOADING)
+		err = bsfs_cache_wait(c, *ret);
+	if (found == BSFS_CLAIMED) {
+		res = load_object(f, kind, no, &object, &len, &error);
+		if (res == BS_OK) {
+			bsfs_cache_publish_object(c, *ret, object, len,
+						  kind == BSFS_PAGE
+							  ? release_page
+							  : release_model);
+		} else {
+			note_bad(w, chunk, error.text);
+			err = -bs_result_errno(res);
+			bsfs_cache_fail(c, *ret, -err);
+		}
+	}
+	if (err)
+		bsfs_cache_put(c, *ret);
+	return err;
+}
+
+/* ---- Loading chunks ------------------------------------------------------ */
+
+/* A claimed chunk on its way. */
+struct load {
+	struct bsfs_entry *entry;
+	struct bs_chunk chunk;
+	size_t stored_at; /* in w->stored: where its read begins */
+	size_t read_len;
+	uint32_t edge; /* bytes read before the chunk's own */
+	uint64_t no;
+	int err;
+};
+
+static int get_record(struct bsfs_worker *w, struct bsfs_vfile *f,
+		      struct load *l)
+{
+	struct bsfs_entry *page;
+	int err = get_object(w, f, BSFS_PAGE, bs_archive_page_of(f->ar, l->no),
+			     l->no, &page);
+
+	if (err)
+		return err;
+	bs_page_chunk(f->ar, bsfs_entry_object(page), l->no, &l->chunk);
+	bsfs_cache_put(w->s->cache, page);
+	return 0;
+}
+
+/* Decide what to read for 'l', at 'at' of w->stored; 0: it does not fit. */
+static int place(const struct bsfs_vfile *f, struct load *l, size_t at)
+{
+	uint64_t off = l->chunk.stored_off;
+	size_t len = l->chunk.stored_len;
+
+	l->edge = 0;
+	if (f->direct_fd >= 0) {
+		l->edge = (uint32_t)(off % BSFS_DIRECT_ALIGN);
+		len += l->edge;
+		len += BSFS_DIRECT_ALIGN - 1;
+		len -= len % BSFS_DIRECT_ALIGN;
+	}
+	l->stored_at = at;
+	l->read_len = len;
+	return at + len <= STORED_LEN;
+}
+
+static int read_fd(const struct bsfs_vfile *f)
+{
+	return f->direct_fd >= 0 ? f->direct_fd : f->fd;
+}
+
+/* Read what is missing after 'got' bytes: of a short read, or of one that
+ * failed.  Only the chunk's own bytes count; the file may end within the
+ * edge. */
+static int read_rest(struct bsfs_worker *w, const struct bsfs_vfile *f,
+		     const struct load *l, size_t got)
+{
+	size_t want = l->edge + l->chunk.stored_len;
+	uint8_t *dst = w->stored + l->stored_at;
+	uint64_t off = l->chunk.stored_off - l->edge;
+
+	while (got < want) {
+		/* Through the page cache: any alignment will do. */
+		ssize_t n =
+			pread(f->fd, dst + got, want - got, (off_t)(off + got));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EIO;
+		got += (size_t)n;
+	}
+	return 0;
+}
+
+static enum bs_result decode(struct bsfs_worker *w, struct bsfs_vfile *f,
+			     const struct load *l)
+{
+	struct bsfs_entry *model = NULL;
+	struct bs_blob blob;
+	enum bs_result res;
+
+	bs_archive_blob(f->ar, l->chunk.blob, &blob);
+	if (l->chunk.coding == BS_CODING_PLANES && blob.model != BS_NO_MODEL &&
+	    get_object(w, f, BSFS_MODEL, blob.model, l->no, &model) != 0)
+		return BS_ERR_CORRUPT;
+	res = bs_chunk_decode(&l->chunk, &blob,
+			      model ? bsfs_entry_object(model) : NULL, w->ws,
+			      w->stored + l->stored_at + l->edge,
+			      bsfs_entry_bytes(l->entry));
+	if (model)
+		bsfs_cache_put(w->s->cache, model);
+	return res;
+}
+
+/* 'got' is what the first read brought, or -errno. */
+static int finish(struct bsfs_worker *w, struct bsfs_vfile *f, struct load *l,
+		  int got)
+{
+	struct bsfs_stats *st = w->s->stats;
+	enum bs_result res;
+	int err;
+
+	if (got < 0 || (size_t)got < l->edge + l->chunk.stored_len)
+		bsfs_count(st, BSFS_N_SHORT_READS, 1);
+	err = read_rest(w, f, l, got < 0 ? 0 : (size_t)got);
+	if (err) {
+		note_bad(w, l->no, "the store cannot be read");
+		return err;
+	}
+	bsfs_count(st, BSFS_N_DECODES, 1);
+	bsfs_count(st, BSFS_N_DECODED_BYTES, l->chunk.raw_len);
+	if (bsfs_vfile_mark(f->decoded, l->no))
+		bsfs_count(st, BSFS_N_REDECODES, 1);
+	res = decode(w, f, l);
+	if (res == BS_OK)
+		return 0;
+	if (read_rest(w, f, l, 0) == 0 && decode(w, f, l) == BS_OK) {
+		bsfs_count(st, BSFS_N_HEALED, 1);
+		return 0;
+	}
+	if (w->bad_chunk == l->no)
+		return -EIO; /* said already: its model cannot be had */
+	if (bs_chunk_check_stored(&l->chunk,
+				  w->stored + l->stored_at + l->edge) != BS_OK)
+		note_bad(w, l->no, "the stored bytes are damaged");
+	else
+		note_bad(w, l->no, bs_result_text(res));
+	return -EIO;
+}
+
+static void end_load(struct bsfs_worker *w, struct load *l, int err)
+{
+	if (err)
+		bsfs_cache_fail(w->s->cache, l->entry, -err);
+	else
+		bsfs_cache_publish(w->s->cache, l->entry);
+}
+
+/* Read and decode 'n' placed chunks; each is published as soon as it is. */
+static void load_batch(struct bsfs_worker *w, struct bsfs_vfile *f,
+		       struct load *loads, unsigned n)
+{
+	struct bsfs_stats *st = w->s->stats;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		struct load *l = &loads[i];
+
+		bsfs_uring_read(w->uring, read_fd(f), w->stored + l->stored_at,
+				l->read_len, l->chunk.stored_off - l->edge, i);
+		bsfs_count(st, BSFS_N_STORE_READS, 1);
+		bsfs_count(st, BSFS_N_STORE_BYTES, (int64_t)l->read_len);
+	}
+	bsfs_count_in_flight(st, (int)n);
+	bsfs_uring_submit(w->uring);
+	for (i = 0; i < n; i++) {
+		unsigned tag;
+		int got;
+
+		bsfs_uring_wait(w->uring, &tag, &got);
+		bsfs_count_in_flight(st, -1);
+		end_load(w, &loads[tag], finish(w, f, &loads[tag], got));
+	}
+	if (f->direct_fd < 0)
+		for (i = 0; i < n; i++)
+			posix_fadvise(f->fd, (off_t)loads[i].chunk.stored_off,
+				      loads[i].chunk.stored_len,
+				      POSIX_FADV_DONTNEED);
+}
+
+/* Load all that was claimed; every claim is ended. */
+static void load_claims(struct bsfs_worker *w, struct bsfs_vfile *f,
+			struct load *loads, unsigned n)
+{
+	unsigned first = 0, n_batch = 0, i;
+	size_t at = 0;
+
+	for (i = 0; i < n; i++) {
+		struct load l = loads[i];
+		int err = get_record(w, f, &l);
+
+		if (err) {
+			end_load(w, &l, err);
+			continue;
+		}
+		if (n_batch == BSFS_URING_DEPTH || !place(f, &l, at)) {
+			load_batch(w, f, loads + first, n_batch);
+			first += n_batch;
+			n_batch = 0;
+			at = 0;
+			place(f, &l, at);
+		}
+		/* Slots of ended claims before 'i' are free. */
+		loads[first + n_batch++] = l;
+		at += (l.read_len + BSFS_DIRECT_ALIGN - 1) / BSFS_DIRECT_ALIGN *
+		      BSFS_DIRECT_ALIGN;
+	}
+	load_batch(w, f, loads + first, n_batch);
+}
+
+/* Have the chunks of 'n' pieces in memory, pinned. */
+static int load_pieces(struct bsfs_worker *w, struct bsfs_vfile *f,
+		       const struct bsfs_piece *pieces, unsigned n)
+{
+	struct load loads[BSFS_PIECES_MAX];
+	unsigned n_loads = 0, i;
+	int waits[BSFS_PIECES_MAX];
+	int err = 0;
+
+	assert(w->n_pins == 0);
+	for (i = 0; i < n; i++) {
+		int found = bsfs_cache_get(w->s->cache, BSFS_CHUNK, f->id,
+					   pieces[i].chunk, pieces[i].raw_len,
+					   &w->pins[i]);
+
+		if (found < 0) {
+			err = found;
+			break;
+		}
+		w->n_pins++;
+		waits[i] = found != BSFS_READY;
+		if (found == BSFS_CLAIMED) {
+			loads[n_loads].entry = w->pins[i];
+			loads[n_loads++].no = pieces[i].chunk;
+		}
+	}
+	load_claims(w, f, loads, n_loads);
+	for (i = 0; i < w->n_pins; i++) {
+		int res = waits[i] ? bsfs_cache_wait(w->s->cache, w->pins[i])
+				   : 0;
+
+		if (res)
+			err = res;
+	}
+	if (err)
+		unpin(w);
+	return err;
+}
+
+/* Copy [off, off + len) to 'dst', piece by piece. */
+static int read_copy(struct bsfs_worker *w, struct bsfs_vfile *f, uint64_t off,
+		     size_t len, uint8_t *dst)
+{
+	struct bsfs_piece pieces[BSFS_PIECES_MAX];
+	int err = 0;
+
+	while (len && !err) {
+		size_t covered;
+		unsigned i, n;
+
+		/* As little at a time as a request: pins are a budget. */
+		n = bsfs_vfile_cut(f, off,
+				   len < BSFS_READ_MAX ? len : BSFS_READ_MAX,
+				   pieces, BSFS_PIECES_MAX, &covered);
+		err = load_pieces(w, f, pieces, n);
+		for (i = 0; i < n && !err; i++) {
+			memcpy(dst,
+			       bsfs_entry_bytes(w->pins[i]) + pieces[i].skip,
+			       pieces[i].len);
+			dst += pieces[i].len;
+		}
+		unpin(w);
+		off += covered;
+		len -= covered;
+	}
+	return err;
+}
+
+/* ---- Problems ------------------------------------------------------------ */
+
+/* The names of the file's tensors, or NULL. */
+static struct bs_st *read_names(struct bsfs_worker *w, struct bsfs_vfile *f)
+{
+	uint64_t size = f->member.size;
+	struct bs_st *st = NULL;
+	uint8_t prefix[8];
+	uint8_t *head;
+	uint64_t len;
+
+	if (size < sizeof(prefix) ||
+	    read_copy(w, f, 0, sizeof(prefix), prefix) != 0 ||
+	    bs_st_header_len(prefix, size, &len, NULL) != BS_OK ||
+	    len > HEADER_MAX)
+		return NULL;
+	head = malloc((size_t)len);
+	if (head && read_copy(w, f, 0, (size_t)len, head) == 0 &&
+	    bs_st_parse(&st, head, (size_t)len, size, NULL) != BS_OK)
+		st = NULL;
+	free(head);
+	return st;
+}
+
+/* Where in the file the first byte of 'chunk' is shown. */
+static int find_chunk(const struct bsfs_vfile *f, uint64_t chunk,
+		      uint64_t *ret_off, uint64_t *ret_len)
+{
+	uint64_t no = bs_archive_blob_of_chunk(f->ar, chunk);
+	struct bs_blob blob;
+	uint64_t i, off;
+	size_t len;
+
+	bs_archive_blob(f->ar, no, &blob);
+	bs_blob_chunk_range(&blob, chunk, &off, &len);
+	for (i = 0; i < f->member.n_extents; i++) {
+		struct bs_extent ext;
+
+		bs_archive_extent(f->ar, f->member.first_extent + i, &ext);
+		if (ext.blob != no || off + len <= ext.blob_off ||
+		    off >= ext.blob_off + ext.len)
+			continue;
+		*ret_off =
+			ext.off + (off > ext.blob_off ? off - ext.blob_off : 0);
+		*ret_len = len;
+		return 1;
+	}
+	return 0;
+}
+
+/* Say which chunk of 'f' failed, and what stood there. */
+static void report_bad(struct bsfs_worker *w, struct bsfs_vfile *f)
+{
+	const struct bs_st_tensor *t = NULL;
+	struct bsfs_session *s = w->s;
+	uint64_t chunk = w->bad_chunk, off = 0, len = 0;
+	char what[240];
+	struct bs_st *st;
+
+	if (bsfs_vfile_mark(f->reported, chunk))
+		return;
+	bsfs_count(s->stats, BSFS_N_BAD_CHUNKS, 1);
+	/* Reading the header may fail for the same reason, and note it. */
+	snprintf(what, sizeof(what), "%s", w->bad_text);
+	st = read_names(w, f);
+	if (find_chunk(f, chunk, &off, &len) && st)
+		t = bs_st_tensor_at(st, off);
+	if (bsfs_problem(
+		    s->stats, f->path,
+		    "chunk %llu (%llu bytes at %llu of the file shown%s%s) cannot be read: %s; run bigsmall verify on it, then restore it from a copy",
+		    (unsigned long long)chunk, (unsigned long long)len,
+		    (unsigned long long)off, t ? ", in tensor " : "",
+		    t ? t->name : "", what))
+		bsfs_log(s, BSFS_ERROR, "%s: chunk %llu cannot be read: %s",
+			 f->path, (unsigned long long)chunk, what);
+	bs_st_free(st);
+}
+
+/* ---- Requests ------------------------------------------------------------ */
+
+static int read_in_place(struct bsfs_worker *w, struct bsfs_vfile *f,
+			 const struct bsfs_piece *pieces, unsigned n)
+{
+	int err = load_pieces(w, f, pieces, n);
+	unsigned i;
+
+	if (err)
+		return err;
+	for (i = 0; i < n; i++) {
+		w->iov[i].iov_base =
+			bsfs_entry_bytes(w->pins[i]) + pieces[i].skip;
+		w->iov[i].iov_len = pieces[i].len;
+	}
+	w->n_iov = n;
+	return 0;
+}
+
+/* One buffer for the answer. */
+static int use_copy(struct bsfs_worker *w, size_t len)
+{
+	if (!w->copy)
+		w->copy = malloc(BSFS_READ_MAX);
+	if (!w->copy)
+		return -ENOMEM;
+	w->iov[0].iov_base = w->copy;
+	w->iov[0].iov_len = len;
+	w->n_iov = 1;
+	return 0;
+}
+
+int bsfs_worker_read(struct bsfs_worker *w, struct bsfs_vfile *f, uint64_t off,
+		     size_t len)
+{
+	struct bsfs_piece pieces[BSFS_PIECES_MAX];
+	size_t covered;
+	unsigned n;
+	int err;
+
+	assert(len <= BSFS_READ_MAX && off + len <= f->member.size);
+	n = bsfs_vfile_cut(f, off, len, pieces, BSFS_PIECES_MAX, &covered);
+	if (covered == len)
+		err = read_in_place(w, f, pieces, n);
+	else
+		err = use_copy(w, len) ? -ENOMEM
+				       : read_copy(w, f, off, len, w->copy);
+	if (err && w->bad_chunk != UINT64_MAX)
+		report_bad(w, f);
+	return err;
+}
+
+int bsfs_worker_pread(struct bsfs_worker *w, int fd, uint64_t off, size_t len)
+{
+	size_t got = 0;
+
+	assert(len <= BSFS_READ_MAX);
+	if (use_copy(w, 0) != 0)
+		return -ENOMEM;
+	while (got < len) {
+		ssize_t n =
+			pread(fd, w->copy + got, len - got, (off_t)(off + got));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		got += (size_t)n;
+	}
+	w->iov[0].iov_len = got;
+	return 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * decode.h - from a range of a file to its bytes, by way of the cache
+ */
+
+#ifndef BSFS_DECODE_H
+#define BSFS_DECODE_H
+
+#include "fs.h"
+#include "vfile.h"
+
+#include <sys/uio.h>
+
+/* A request of BSFS_READ_MAX meets this many chunks of the smallest size, and
+ * a few small tensors besides; more are copied together. */
+#define BSFS_PIECES_MAX 32
+
+/* What one request needs: scratch memory, a ring, and its answer. */
+struct bsfs_worker {
+	struct iovec iov[BSFS_PIECES_MAX]; /* the answer, valid until put */
+	unsigned n_iov;
+
+	/* decode.c's own. */
+	struct bsfs_session *s; /* borrowed */
+	struct bsfs_worker *next; /* protected by decoder->lock */
+	struct bsfs_uring *uring; /* owned, as are the next three */
+	struct bs_workspace *ws;
+	uint8_t *stored;
+	uint8_t *copy; /* [BSFS_READ_MAX], or NULL: never needed */
+	struct bsfs_entry *pins[BSFS_PIECES_MAX];
+	unsigned n_pins;
+	uint64_t bad_chunk; /* of the last failure, or UINT64_MAX */
+	char bad_text[240];
+};
+
+/* Make the workers, one a thread.  0 or -errno; s->decoder is set. */
+int bsfs_decoder_new(struct bsfs_session *s);
+void bsfs_decoder_free(struct bsfs_session *s);
+
+struct bsfs_worker *bsfs_worker_get(struct bsfs_session *s);
+void bsfs_worker_put(struct bsfs_worker *w);
+
+/*
+ * Decode [off, off + len) of 'f', at most BSFS_READ_MAX bytes and within its
+ * size, into w->iov.  0 or -errno (-EIO: damaged, noted as a problem).
+ */
+int bsfs_worker_read(struct bsfs_worker *w, struct bsfs_vfile *f, uint64_t off,
+		     size_t len);
+
+/* Read up to 'len' bytes of a file that is shown as it is; fewer at its end. */
+int bsfs_worker_pread(struct bsfs_worker *w, int fd, uint64_t off, size_t len);
+
+#endif /* BSFS_DECODE_H */

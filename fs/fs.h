@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fs.h - the mount: what its files share, and what its caller sees
+ *
+ *	fuse_ops ──► inode ──► tree ──► vfile      names: which file is meant
+ *	    └──────► decode ─► cache ─► uring      bytes: what stands in it
+ *
+ * LOCK ORDER.  There are five locks, and no thread holds two of them:
+ *
+ *	inodes->lock	inode.c: the table, look-up counts, paths, listings
+ *	vfiles->lock	vfile.c: which containers are open
+ *	cache->lock	cache.c: entries and their states
+ *	stats->lock	stats.c: the list of problems
+ *	decoder->lock	decode.c: the idle workers
+ *
+ * None is held across I/O, decoding, or a call into libfuse.
+ *
+ * LIFETIMES.  An inode lives while the kernel knows it (look-up count); a
+ * listing, while somebody holds it; a container stays open while a file of it
+ * is, and some longer; a cache entry cannot be evicted while it is pinned.
+ *
+ * The daemon reaches the store by the descriptor it took before mounting, and
+ * never touches its own mount.
+ */
+
+#ifndef BSFS_FS_H
+#define BSFS_FS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <time.h>
+
+struct bsfs_summary {
+	uint64_t n_models; /* containers shown as the file they were */
+	uint64_t shown_len; /* their bytes as shown */
+	uint64_t stored_len; /* and as stored */
+	uint64_t n_problems;
+	int is_partial; /* the store is larger than what was looked through */
+};
+
+enum bsfs_level {
+	BSFS_INFO,
+	BSFS_ERROR,
+};
+
+struct bsfs_options {
+	const char *store; /* directory; borrowed, as are all strings */
+	const char *mountpoint; /* absolute; may be the store itself */
+	const char *fsname; /* NULL: the store's path */
+	uint64_t cache_len; /* bytes */
+	uint32_t max_read; /* bytes; 0: the kernel's own limit */
+	unsigned n_threads; /* >= 1 */
+	int allow_other;
+	int no_exec;
+
+	/* Called when the kernel has the mount and requests are answered.
+	 * 'problems' are 'summary->n_problems' sentences, fewer where there
+	 * are many, one a line. */
+	void (*ready)(void *ctx, const struct bsfs_summary *summary,
+		      const char *problems);
+	/* One sentence, without a new line; from any thread. */
+	void (*log)(void *ctx, enum bsfs_level level, const char *text);
+	void *ctx;
+};
+
+/* The least cache that 'n_threads' can work with, and all memory besides. */
+#define BSFS_CACHE_MIN(n_threads) (((uint64_t)(n_threads)*2 + 2) << 20)
+
+/*
+ * Mount and serve until the mount ends.  Call it on the process's only thread:
+ * it blocks SIGTERM, SIGINT, SIGHUP (they unmount) and SIGUSR1 (it logs the
+ * stats).  0, or -errno after a sentence through 'log'; 'ready' was not called
+ * if mounting failed.
+ */
+int bsfs_run(const struct bsfs_options *opt);
+
+/* ---- Inside fs/ -------------------------------------------------------- */
+
+/* A version of a store file: equal identities mean equal bytes. */
+struct bsfs_identity {
+	dev_t dev;
+	ino_t ino;
+	int64_t size;
+	struct timespec mtime;
+	struct timespec ctime;
+};
+
+static inline struct bsfs_identity bsfs_identity_of(const struct stat *st)
+{
+	struct bsfs_identity id = {
+		.dev = st->st_dev,
+		.ino = st->st_ino,
+		.size = st->st_size,
+		.mtime = st->st_mtim,
+		.ctime = st->st_ctim,
+	};
+
+	return id;
+}
+
+static inline int bsfs_identity_equal(const struct bsfs_identity *a,
+				      const struct bsfs_identity *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+	       a->mtime.tv_sec == b->mtime.tv_sec &&
+	       a->mtime.tv_nsec == b->mtime.tv_nsec &&
+	       a->ctime.tv_sec == b->ctime.tv_sec &&
+	       a->ctime.tv_nsec == b->ctime.tv_nsec;
+}
+
+/* The largest read request: FUSE's on all kernels without its sysctl raised. */
+#define BSFS_READ_MAX ((size_t)1 << 20)
+
+struct fuse_session;
+struct bsfs_cache;
+struct bsfs_decoder;
+struct bsfs_inodes;
+struct bsfs_stats;
+struct bsfs_vfiles;
+struct bsfs_watch;
+
+struct bsfs_session {
+	const struct bsfs_options *opt; /* borrowed */
+	int store_fd; /* O_PATH, taken before mounting */
+	uint64_t dev; /* the mount's st_dev, once it is mounted */
+	struct bsfs_summary summary; /* as found before mounting */
+
+	struct fuse_session *fuse; /* owned, as is all below */
+	struct bsfs_stats *stats;
+	struct bsfs_cache *cache;
+	struct bsfs_vfiles *vfiles;
+	struct bsfs_decoder *decoder;
+	struct bsfs_inodes *inodes;
+	struct bsfs_watch *watch;
+};
+
+/* ---- session.c: what others need of libfuse ----------------------------- */
+
+/* One sentence to the log. */
+void bsfs_log(const struct bsfs_session *s, enum bsfs_level level,
+	      const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* Let the kernel forget a name in a directory, or the attributes of an inode.
+ * Not to be called by a thread that a reply waits for. */
+void bsfs_session_forget_name(const struct bsfs_session *s, uint64_t dir,
+			      const char *name);
+void bsfs_session_forget_inode(const struct bsfs_session *s, uint64_t inode);
+
+/* Detach the mount; its last user's leaving ends the session. */
+void bsfs_session_detach(const struct bsfs_session *s);
+
+/* INIT has come: tell the caller. */
+void bsfs_session_ready(struct bsfs_session *s);
+
+#endif /* BSFS_FS_H */

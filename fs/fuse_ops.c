@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fuse_ops.c - libfuse's operations: unpack, call, reply
+ *
+ * Pages stay in the kernel's cache when a file is closed (keep_cache), since
+ * an inode is one version of a file.  Nothing is opened for direct I/O but the
+ * control files, whose length is not known beforehand: mmap of a file opened
+ * so drops the cache, and loaders map.
+ *
+ * INTERRUPT is ignored: a claimed chunk is finished, others may wait for it.
+ */
+
+#include "fuse_ops.h"
+
+#include "decode.h"
+#include "inode.h"
+#include "stats.h"
+#include "tree.h"
+#include "vfile.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Requests that the kernel may have waiting: its default of 12 stalls parallel
+ * loaders. */
+#define BACKGROUND_MAX 64
+
+/* An open file: one of the three. */
+struct handle {
+	struct bsfs_vfile *vfile; /* a model: a reference */
+	int fd; /* a file of the store, or -1 */
+	char *text; /* a control file: owned */
+	size_t text_len;
+};
+
+/* An open directory. */
+struct dir_handle {
+	struct bsfs_listing *listing; /* a reference; NULL: .bigsmall */
+};
+
+static struct bsfs_session *session_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+static struct bsfs_inode *inode_of(fuse_req_t req, fuse_ino_t ino)
+{
+	return bsfs_inode_of(session_of(req), ino);
+}
+
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+	struct bsfs_session *s = userdata;
+
+	conn->want |= conn->capable &
+		      (FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO |
+		       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS);
+	conn->want &=
+		~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
+			    FUSE_CAP_SPLICE_MOVE | FUSE_CAP_AUTO_INVAL_DATA);
+	/* The longest read follows from the longest write, though there are
+	 * none. */
+	conn->max_write = BSFS_READ_MAX;
+	conn->max_read = s->opt->max_read && s->opt->max_read < BSFS_READ_MAX
+				 ? s->opt->max_read
+				 : BSFS_READ_MAX;
+	conn->max_background = BACKGROUND_MAX;
+	conn->congestion_threshold = BACKGROUND_MAX * 3 / 4;
+	conn->time_gran = 1;
+	bsfs_session_ready(s);
+}
+
+/* ---- Names --------------------------------------------------------------- */
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct bsfs_session *s = session_of(req);
+	struct bsfs_inode *dir = bsfs_inode_of(s, parent);
+	struct fuse_entry_param e = { .generation = 1 };
+	struct bsfs_inode *n;
+	int err = bsfs_inode_lookup(s, dir, name, &n);
+
+	if (err) {
+		fuse_reply_err(req, -err);
+		return;
+	}
+	e.ino = bsfs_inode_id(s, n);
+	e.attr = n->attr;
+	e.entry_timeout = bsfs_inode_timeout(s, dir);
+	e.attr_timeout = e.entry_timeout;
+	if (fuse_reply_entry(req, &e) == -ENOENT)
+		bsfs_inode_forget(s, n, 1); /* the caller was interrupted */
+}
+
+static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n_lookups)
+{
+	bsfs_inode_forget(session_of(req), inode_of(req, ino), n_lookups);
+	fuse_reply_none(req);
+}
+
+static void op_forget_multi(fuse_req_t req, size_t n,
+			    struct fuse_forget_data *forgets)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		bsfs_inode_forget(session_of(req),
+				  inode_of(req, forgets[i].ino),
+				  forgets[i].nlookup);
+	fuse_reply_none(req);
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t ino,
+		       struct fuse_file_info *fi)
+{
+	struct bsfs_session *s = session_of(req);
+	struct bsfs_inode *n = bsfs_inode_of(s, ino);
+	struct stat st;
+	int err = bsfs_inode_getattr(s, n, &st);
+
+	/* Who has the file open goes on seeing what was opened. */
+	if (err && fi) {
+		st = n->attr;
+		err = 0;
+	}
+	if (err)
+		fuse_reply_err(req, -err);
+	else
+		fuse_reply_attr(
+			req, &st,
+			bsfs_inode_timeout(s, inode_of(req, BSFS_ROOT_ID)));
+}
+
+static void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	struct bsfs_session *s = session_of(req);
+	char path[PATH_MAX], target[PATH_MAX];
+	ssize_t len;
+
+	bsfs_inode_path(s, bsfs_inode_of(s, ino), path);
+	len = readlinkat(s->store_fd, path, target, sizeof(target));
+	if (len < 0) {
+		fuse_reply_err(req, errno);
+	} else if (len == sizeof(target)) {
+		fuse_reply_err(req, ENAMETOOLONG);
+	} else {
+		target[len] = 0;
+		fuse_reply_readlink(req, target);
+	}
+}
+
+/* ---- Directories --------------------------------------------------------- */
+
+static void op_opendir(fuse_req_t req, fuse_ino_t ino,
+		       struct fuse_file_info *fi)
+{
+	struct bsfs_session *s = session_of(req);
+	struct bsfs_inode *n = bsfs_inode_of(s, ino);
+	struct dir_handle *h = calloc(1, sizeof(*h));
+	int err = h ? 0 : -ENOMEM;
+
+	if (!err && n->type == BSFS_DIR)
+		err = bsfs_inode_list(s, n, &h->listing);
+	if (err) {
+		free(h);
+		fuse_reply_err(req, -err);
+		return;
+	}
+	fi->fh = (uintptr_t)h;
+	if (fuse_reply_open(req, fi) == -ENOENT) {
+		bsfs_listing_put(h->listing);
+		free(h);
+	}
+}
+
+/* The entry at 'off': 0 and 1 are "." and "..".  NULL: the end. */
+static const char *dir_entry(struct bsfs_session *s, struct bsfs_inode *dir,
+			     const struct dir_handle *h, size_t off,
+			     struct stat *st)
+{
+	static const char *const control[] = { "store", "stats", "problems" };
+	const struct bsfs_name *name;
+
+	memset(st, 0, sizeof(*st));
+	st->st_mode = S_IFDIR;
+	st->st_ino = dir->attr.st_ino;
+	if (off < 2)
+		return off ? ".." : ".";
+	off -= 2;
+	if (!h->listing) {
+		st->st_mode = off ? S_IFREG : S_IFDIR;
+		return off < 3 ? control[off] : NULL;
+	}
+	if (off >= h->listing->n_names)
+		return NULL;
+	name = &h->listing->names[off];
+	st->st_mode = DTTOIF(name->d_type);
+	st->st_ino = bsfs_inode_number(s, dir, name);
+	return name->shown;
+}
+
+static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		       struct fuse_file_info *fi)
+{
+	struct bsfs_session *s = session_of(req);
+	struct bsfs_inode *dir = bsfs_inode_of(s, ino);
+	const struct dir_handle *h = (const void *)(uintptr_t)fi->fh;
+	char *buf = malloc(size);
+	size_t len = 0;
+	const char *name;
+	struct stat st;
+
+	if (!buf) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	while ((name = dir_entry(s, dir, h, (size_t)off, &st)) != NULL) {
+		size_t n = fuse_add_direntry(req, buf + len, size - len, name,
+					     &st, off + 1);
+
+		if (n > size - len)
+			break;
+		len += n;
+		off++;
+	}
+	fuse_reply_buf(req, buf, len);
+	free(buf);
+}
+
+static void op_releasedir(fuse_req_t req, fuse_ino_t ino,
+			  struct fuse_file_info *fi)
+{
+	struct dir_handle *h = (void *)(uintptr_t)fi->fh;
+
+	(void)ino;
+	bsfs_listing_put(h->listing);
+	free(h);
+	fuse_reply_err(req, 0);
+}
+
+/* ---- Files --------------------------------------------------------------- */
+
+static void close_handle(struct bsfs_session *s, struct handle *h)
+{
+	if (h->vfile)
+		bsfs_vfile_put(s, h->vfile);
+	if (h->fd >= 0)
+		close(h->fd);
+	free(h->text);
+	free(h);
+}
+
+/* Open a file that is shown as it is, if it is still the same. */
+static int open_plain(struct bsfs_session *s, const struct bsfs_inode *n,
+		      const char *path, struct handle *h)
+{
+	struct bsfs_identity now;
+	struct stat st;
+
+	h->fd = openat(s->store_fd, path,
+		       O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (h->fd < 0)
+		return errno == ENOENT || errno == ELOOP ? -ESTALE : -errno;
+	if (fstat(h->fd, &st) != 0)
+		return -errno;
+	now = bsfs_identity_of(&st);
+	return bsfs_identity_equal(&now, &n->identity) ? 0 : -ESTALE;
+}
+
+/* A file whose times lie in the last second may change without changing
+ * them. */
+static int is_settled(const struct bsfs_inode *n)
+{
+	return time(NULL) - n->identity.mtime.tv_sec > 1;
+}
+
+static int open_handle(struct bsfs_session *s, const struct bsfs_inode *n,
+		       struct handle *h, struct fuse_file_info *fi)
+{
+	char path[PATH_MAX];
+
+	fi->noflush = 1;
+	switch (n->type) {
+	case BSFS_MODEL_FILE:
+		fi->keep_cache = 1;
+		bsfs_inode_path(s, n, path);
+		return bsfs_vfile_get(s, path, &n->identity, &h->vfile);
+	case BSFS_FILE:
+		fi->keep_cache = is_settled(n);
+		bsfs_inode_path(s, n, path);
+		return open_plain(s, n, path, h);
+	case BSFS_STATS_FILE:
+		fi->direct_io = 1;
+		h->text = bsfs_stats_text(s, &h->text_len);
+		return h->text ? 0 : -ENOMEM;
+	case BSFS_PROBLEMS_FILE:
+		fi->direct_io = 1;
+		h->text = bsfs_problems_text(s->stats, &h->text_len);
+		return h->text ? 0 : -ENOMEM;
+	default:
+		return -EISDIR;
+	}
+}
+
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct bsfs_session *s = session_of(req);
+	struct handle *h = calloc(1, sizeof(*h));
+	int err;
+
+	if (!h) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	h->fd = -1;
+	err = open_handle(s, bsfs_inode_of(s, ino), h, fi);
+	if (err) {
+		if (err == -ESTALE)
+			bsfs_count(s->stats, BSFS_N_STALE, 1);
+		close_handle(s, h);
+		fuse_reply_err(req, -err);
+		return;
+	}
+	bsfs_count(s->stats, BSFS_N_OPEN_FILES, 1);
+	fi->fh = (uintptr_t)h;
+	if (fuse_reply_open(req, fi) == -ENOENT) {
+		bsfs_count(s->stats, BSFS_N_OPEN_FILES, -1);
+		close_handle(s, h);
+	}
+}
+
+static void op_release(fuse_req_t req, fuse_ino_t ino,
+		       struct fuse_file_info *fi)
+{
+	struct bsfs_session *s = session_of(req);
+
+	(void)ino;
+	close_handle(s, (void *)(uintptr_t)fi->fh);
+	bsfs_count(s->stats, BSFS_N_OPEN_FILES, -1);
+	fuse_reply_err(req, 0);
+}
+
+static void reply_error(fuse_req_t req, int err)
+{
+	bsfs_count(session_of(req)->stats, BSFS_N_READ_ERRORS, 1);
+	fuse_reply_err(req, -err);
+}
+
+static void read_model(fuse_req_t req, struct bsfs_vfile *f, uint64_t off,
+		       size_t size)
+{
+	struct bsfs_session *s = session_of(req);
+	struct bsfs_worker *w;
+	int err;
+
+	if (off >= f->member.size) {
+		fuse_reply_buf(req, NULL, 0);
+		return;
+	}
+	if (size > f->member.size - off)
+		size = (size_t)(f->member.size - off);
+	w = bsfs_worker_get(s);
+	err = bsfs_worker_read(w, f, off, size);
+	if (err) {
+		reply_error(req, err);
+	} else {
+		bsfs_count(s->stats, BSFS_N_READ_BYTES, (int64_t)size);
+		fuse_reply_iov(req, w->iov, (int)w->n_iov);
+	}
+	bsfs_worker_put(w);
+}
+
+static void read_plain(fuse_req_t req, int fd, uint64_t off, size_t size)
+{
+	struct bsfs_session *s = session_of(req);
+	struct bsfs_worker *w = bsfs_worker_get(s);
+	int err = bsfs_worker_pread(w, fd, off, size);
+
+	if (err) {
+		reply_error(req, err);
+	} else {
+		bsfs_count(s->stats, BSFS_N_READ_BYTES,
+			   (int64_t)w->iov[0].iov_len);
+		fuse_reply_iov(req, w->iov, (int)w->n_iov);
+	}
+	bsfs_worker_put(w);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		    struct fuse_file_info *fi)
+{
+	const struct handle *h = (const void *)(uintptr_t)fi->fh;
+	size_t at = (size_t)off;
+
+	(void)ino;
+	bsfs_count(session_of(req)->stats, BSFS_N_READS, 1);
+	if (size > BSFS_READ_MAX)
+		size = BSFS_READ_MAX; /* never: INIT said so */
+	if (h->vfile) {
+		read_model(req, h->vfile, (uint64_t)off, size);
+	} else if (h->fd >= 0) {
+		read_plain(req, h->fd, (uint64_t)off, size);
+	} else if (at >= h->text_len) {
+		fuse_reply_buf(req, NULL, 0);
+	} else {
+		fuse_reply_buf(req, h->text + at,
+			       size < h->text_len - at ? size
+						       : h->text_len - at);
+	}
+}
+
+static void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct statvfs st;
+
+	(void)ino;
+	if (fstatvfs(session_of(req)->store_fd, &st) != 0)
+		fuse_reply_err(req, errno);
+	else
+		fuse_reply_statfs(req, &st);
+}
+
+const struct fuse_lowlevel_ops bsfs_ops = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.readlink = op_readlink,
+	.opendir = op_opendir,
+	.readdir = op_readdir,
+	.releasedir = op_releasedir,
+	.open = op_open,
+	.read = op_read,
+	.release = op_release,
+	.statfs = op_statfs,
+};

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fuse_ops.h - the table of operations that session.c hands to libfuse
+ */
+
+#ifndef BSFS_FUSE_OPS_H
+#define BSFS_FUSE_OPS_H
+
+#define FUSE_USE_VERSION 312
+#include <fuse_lowlevel.h>
+
+extern const struct fuse_lowlevel_ops bsfs_ops;
+
+#endif /* BSFS_FUSE_OPS_H */

@@ -1,0 +1,628 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inode.c - what the kernel knows of the mount: inodes and their look-up counts
+ *
+ * An inode stands for one version of one file of the store.  Its identity is
+ * compared whenever the file is looked up or opened; where it has changed,
+ * look-up makes another inode, and the old one answers ESTALE to whoever comes
+ * by an old name, upon which the kernel looks up again.  So pages that the
+ * kernel holds never belong to another version, and it may keep them for ever.
+ *
+ * The kernel holds a look-up count while it uses an inode, so a request's
+ * inode cannot go away under it; only paths and listings, which change, are
+ * taken under the lock.
+ */
+
+#include "inode.h"
+
+#include "stats.h"
+#include "watch.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define N_BUCKETS 8192
+#define N_WATCH_BUCKETS 1024
+
+/* Seconds: changes that inotify reports, and others. */
+#define TIMEOUT_WATCHED 60.0
+#define TIMEOUT_UNWATCHED 1.0
+
+/* st_blksize of a model: what cp and cat read at a time. */
+#define MODEL_BLKSIZE (1 << 20)
+
+struct bsfs_inodes {
+	pthread_mutex_t lock; /* protects all below */
+	struct bsfs_inode root;
+	struct bsfs_inode control, stats, problems;
+	struct bsfs_inode *buckets[N_BUCKETS];
+	struct bsfs_inode *replaced; /* by newer versions, not yet forgotten */
+	struct bsfs_inode *watched[N_WATCH_BUCKETS];
+};
+
+/* ---- Numbers ------------------------------------------------------------- */
+
+static uint64_t mix(uint64_t h)
+{
+	h ^= h >> 32;
+	h *= UINT64_C(0xd6e8feb86659fd93);
+	h ^= h >> 32;
+	h *= UINT64_C(0xd6e8feb86659fd93);
+	return h ^ h >> 32;
+}
+
+/*
+ * st_ino: the store's own where a file is shown as it is.  What shares its
+ * store file with another (a container's file, and everything in
+ * .bigsmall/store) and what lies on another device gets a number from the upper
+ * half, which file systems do not use.
+ */
+static ino_t number_of(const struct bsfs_session *s, dev_t dev, ino_t ino,
+		       enum bsfs_type type, int is_raw)
+{
+	const struct bsfs_inode *root = &s->inodes->root;
+	uint64_t view = type == BSFS_MODEL_FILE ? 1 : is_raw ? 2 : 0;
+
+	if (dev == root->identity.dev && !view && !(ino >> 63))
+		return ino;
+	/* Device numbers change from boot to boot; the root's is not used. */
+	if (dev == root->identity.dev)
+		dev = 0;
+	return mix(ino + mix(dev * 4 + view + 1)) | UINT64_C(1) << 63;
+}
+
+uint64_t bsfs_inode_id(const struct bsfs_session *s, const struct bsfs_inode *n)
+{
+	return n == &s->inodes->root ? BSFS_ROOT_ID : (uint64_t)(uintptr_t)n;
+}
+
+struct bsfs_inode *bsfs_inode_of(struct bsfs_session *s, uint64_t id)
+{
+	return id == BSFS_ROOT_ID ? &s->inodes->root
+				  : (struct bsfs_inode *)(uintptr_t)id;
+}
+
+ino_t bsfs_inode_number(struct bsfs_session *s, const struct bsfs_inode *dir,
+			const struct bsfs_name *name)
+{
+	enum bsfs_type type = name->what == BSFS_MEMBER ? BSFS_MODEL_FILE
+							: BSFS_FILE;
+
+	return number_of(s, dir->identity.dev, name->ino, type, dir->is_raw);
+}
+
+/* ---- Attributes ---------------------------------------------------------- */
+
+/* What a container's file looks like: 'st' is the container's. */
+static void show_member(const struct bsfs_name *name, struct stat *st)
+{
+	/* Who may not read the container may not read what is in it. */
+	st->st_mode = S_IFREG | (name->mode & 07333) |
+		      (name->mode & st->st_mode & 0444);
+	st->st_size = (off_t)name->size;
+	st->st_mtim.tv_sec = name->mtime_ns / 1000000000;
+	st->st_mtim.tv_nsec = name->mtime_ns % 1000000000;
+	if (st->st_mtim.tv_nsec < 0) {
+		st->st_mtim.tv_nsec += 1000000000;
+		st->st_mtim.tv_sec--;
+	}
+	st->st_blksize = MODEL_BLKSIZE;
+	/* st_blocks stays: du shows what is saved. */
+}
+
+static void show_control(struct bsfs_inode *n, enum bsfs_type type,
+			 unsigned number)
+{
+	int is_dir = type == BSFS_CONTROL_DIR;
+
+	n->type = type;
+	n->watch = -1;
+	n->attr.st_ino = (ino_t)-1 - number;
+	n->attr.st_mode = is_dir ? S_IFDIR | 0555 : S_IFREG | 0444;
+	n->attr.st_nlink = is_dir ? 2 : 1;
+	n->attr.st_uid = geteuid();
+	n->attr.st_gid = getegid();
+	clock_gettime(CLOCK_REALTIME, &n->attr.st_mtim);
+	n->attr.st_ctim = n->attr.st_atim = n->attr.st_mtim;
+}
+
+/* ---- The table ----------------------------------------------------------- */
+
+static struct bsfs_inode **bucket_of(struct bsfs_inodes *t,
+				     const struct bsfs_identity *id)
+{
+	return &t->buckets[mix(id->ino + id->dev * 31) % N_BUCKETS];
+}
+
+static void free_inode(struct bsfs_inode *n)
+{
+	bsfs_listing_put(n->listing);
+	free(n->path);
+	free(n);
+}
+
+static void unlink_from(struct bsfs_inode **first, struct bsfs_inode *n)
+{
+	while (*first != n)
+		first = &(*first)->next;
+	*first = n->next;
+}
+
+/* The inode of this file and view, whatever its version. */
+static struct bsfs_inode *find(struct bsfs_inodes *t,
+			       const struct bsfs_inode *like)
+{
+	struct bsfs_inode *n = *bucket_of(t, &like->identity);
+
+	while (n && !(n->identity.dev == like->identity.dev &&
+		      n->identity.ino == like->identity.ino &&
+		      n->type == like->type && n->is_raw == like->is_raw))
+		n = n->next;
+	return n;
+}
+
+/* A directory stays the same however it changes. */
+static int is_same_version(const struct bsfs_inode *a,
+			   const struct bsfs_inode *b)
+{
+	return a->type == BSFS_DIR ||
+	       bsfs_identity_equal(&a->identity, &b->identity);
+}
+
+/* Under the lock: the inode to answer with for 'fresh', which is either it or
+ * not needed. */
+static struct bsfs_inode *enter(struct bsfs_inodes *t, struct bsfs_inode *fresh)
+{
+	struct bsfs_inode *n = find(t, fresh);
+	struct bsfs_inode **p;
+	char *path;
+
+	if (n && is_same_version(n, fresh)) {
+		path = n->path;
+		n->path = fresh->path;
+		fresh->path = path;
+		n->n_lookups++;
+		return n;
+	}
+	if (n) {
+		unlink_from(bucket_of(t, &n->identity), n);
+		n->is_replaced = 1;
+		n->next = t->replaced;
+		t->replaced = n;
+	}
+	p = bucket_of(t, &fresh->identity);
+	fresh->next = *p;
+	fresh->n_lookups = 1;
+	*p = fresh;
+	return fresh;
+}
+
+void bsfs_inode_path(struct bsfs_session *s, const struct bsfs_inode *n,
+		     char *buf)
+{
+	pthread_mutex_lock(&s->inodes->lock);
+	snprintf(buf, PATH_MAX, "%s", n->path);
+	pthread_mutex_unlock(&s->inodes->lock);
+}
+
+/* ---- Watches ------------------------------------------------------------- */
+
+static void set_watch(struct bsfs_session *s, struct bsfs_inode *n)
+{
+	struct bsfs_inodes *t = s->inodes;
+	struct bsfs_inode **p;
+	char path[PATH_MAX];
+	int watch;
+
+	bsfs_inode_path(s, n, path);
+	watch = bsfs_watch_add(s, path);
+	if (watch < 0)
+		return;
+	pthread_mutex_lock(&t->lock);
+	/* One descriptor a directory: a second look-up gets the same. */
+	if (n->watch < 0) {
+		n->watch = watch;
+		p = &t->watched[(unsigned)watch % N_WATCH_BUCKETS];
+		n->next_watched = *p;
+		*p = n;
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+double bsfs_inode_timeout(struct bsfs_session *s, const struct bsfs_inode *dir)
+{
+	int watch;
+
+	pthread_mutex_lock(&s->inodes->lock);
+	watch = dir->watch;
+	pthread_mutex_unlock(&s->inodes->lock);
+	return watch >= 0 ? TIMEOUT_WATCHED : TIMEOUT_UNWATCHED;
+}
+
+static struct bsfs_inode **find_watched(struct bsfs_inodes *t, int watch)
+{
+	struct bsfs_inode **p = &t->watched[(unsigned)watch % N_WATCH_BUCKETS];
+
+	while (*p && (*p)->watch != watch)
+		p = &(*p)->next_watched;
+	return p;
+}
+
+static void unset_watch(struct bsfs_inodes *t, struct bsfs_inode *n)
+{
+	struct bsfs_inode **p;
+
+	if (n->watch < 0)
+		return;
+	p = find_watched(t, n->watch);
+	if (*p)
+		*p = n->next_watched;
+	n->watch = -1;
+}
+
+void bsfs_inode_unwatched(struct bsfs_session *s, int watch)
+{
+	struct bsfs_inodes *t = s->inodes;
+	struct bsfs_inode **p;
+
+	pthread_mutex_lock(&t->lock);
+	p = find_watched(t, watch);
+	if (*p)
+		unset_watch(t, *p);
+	pthread_mutex_unlock(&t->lock);
+}
+
+void bsfs_inode_changed(struct bsfs_session *s, int watch, const char *stored)
+{
+	struct bsfs_inodes *t = s->inodes;
+	const struct bsfs_name *name;
+	char shown[NAME_MAX + 1] = "";
+	struct bsfs_inode **p;
+	uint64_t id = 0;
+
+	pthread_mutex_lock(&t->lock);
+	p = find_watched(t, watch);
+	if (*p) {
+		id = bsfs_inode_id(s, *p);
+		name = (*p)->listing
+			       ? bsfs_listing_find_stored((*p)->listing, stored)
+			       : NULL;
+		if (name)
+			snprintf(shown, sizeof(shown), "%s", name->shown);
+	}
+	pthread_mutex_unlock(&t->lock);
+	if (!id)
+		return;
+	/* A plain file may hide or uncover another, so its own name counts as
+	 * well as what it was shown under. */
+	bsfs_session_forget_name(s, id, stored);
+	if (*shown && strcmp(shown, stored) != 0)
+		bsfs_session_forget_name(s, id, shown);
+	bsfs_session_forget_inode(s, id);
+}
+
+/* ---- The table's life ----------------------------------------------------- */
+
+int bsfs_inodes_new(struct bsfs_session *s)
+{
+	struct bsfs_inodes *t = calloc(1, sizeof(*t));
+	struct stat st;
+
+	if (!t)
+		return -ENOMEM;
+	pthread_mutex_init(&t->lock, NULL);
+	s->inodes = t;
+	t->root.type = BSFS_DIR;
+	t->root.watch = -1;
+	t->root.path = strdup(".");
+	if (!t->root.path)
+		return -ENOMEM;
+	if (fstat(s->store_fd, &st) != 0)
+		return -errno;
+	t->root.identity = bsfs_identity_of(&st);
+	t->root.attr = st;
+	show_control(&t->control, BSFS_CONTROL_DIR, 0);
+	show_control(&t->stats, BSFS_STATS_FILE, 1);
+	show_control(&t->problems, BSFS_PROBLEMS_FILE, 2);
+	set_watch(s, &t->root);
+	return 0;
+}
+
+static void free_list(struct bsfs_inode **first)
+{
+	while (*first) {
+		struct bsfs_inode *n = *first;
+
+		*first = n->next;
+		free_inode(n);
+	}
+}
+
+void bsfs_inodes_free(struct bsfs_session *s)
+{
+	struct bsfs_inodes *t = s->inodes;
+	size_t i;
+
+	if (!t)
+		return;
+	/* The kernel does not say that it forgets when the mount ends. */
+	for (i = 0; i < N_BUCKETS; i++)
+		free_list(&t->buckets[i]);
+	free_list(&t->replaced);
+	bsfs_listing_put(t->root.listing);
+	free(t->root.path);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+	s->inodes = NULL;
+}
+
+/* ---- Look-up ------------------------------------------------------------- */
+
+/* How far a listing at hand is trusted. */
+enum trust {
+	TRUST_LIKELY, /* if the directory's times are the same */
+	TRUST_SURE, /* and could not be the same after a change */
+	TRUST_NONE,
+};
+
+static int holds(const struct bsfs_listing *l, const struct stat *st,
+		 enum trust trust)
+{
+	struct bsfs_identity now = bsfs_identity_of(st);
+
+	return l && trust != TRUST_NONE &&
+	       (trust == TRUST_LIKELY || !l->is_racy) &&
+	       bsfs_identity_equal(&l->identity, &now);
+}
+
+/* The directory's listing: the one at hand if it holds, else read anew. */
+static int get_listing(struct bsfs_session *s, struct bsfs_inode *dir,
+		       const char *path, enum trust trust,
+		       struct bsfs_listing **ret)
+{
+	struct bsfs_inodes *t = s->inodes;
+	struct bsfs_listing *old, *l;
+	struct stat st;
+	int err;
+
+	if (fstatat(s->store_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	if (st.st_dev != dir->identity.dev || st.st_ino != dir->identity.ino)
+		return -ESTALE;
+	pthread_mutex_lock(&t->lock);
+	old = dir->listing ? bsfs_listing_get(dir->listing) : NULL;
+	pthread_mutex_unlock(&t->lock);
+	if (holds(old, &st, trust)) {
+		*ret = old;
+		return 0;
+	}
+	err = bsfs_listing_read(s, path, dir->is_raw, old, &l);
+	bsfs_listing_put(old);
+	if (err)
+		return err;
+	pthread_mutex_lock(&t->lock);
+	old = dir->listing;
+	dir->listing = bsfs_listing_get(l);
+	pthread_mutex_unlock(&t->lock);
+	bsfs_listing_put(old);
+	*ret = l;
+	return 0;
+}
+
+int bsfs_inode_list(struct bsfs_session *s, struct bsfs_inode *dir,
+		    struct bsfs_listing **ret)
+{
+	char path[PATH_MAX];
+
+	bsfs_inode_path(s, dir, path);
+	return get_listing(s, dir, path, TRUST_SURE, ret);
+}
+
+/* Make an inode of the file at 'path', which 'name' (NULL: as it is) shows.
+ * -EAGAIN: it is not what the listing says. */
+static int make_inode(struct bsfs_session *s, const struct bsfs_inode *dir,
+		      const struct bsfs_name *name, const char *path,
+		      struct bsfs_inode **ret)
+{
+	struct bsfs_inode *n;
+	struct stat st;
+
+	if (fstatat(s->store_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT ? -EAGAIN : -errno;
+	n = calloc(1, sizeof(*n));
+	if (!n)
+		return -ENOMEM;
+	n->watch = -1;
+	n->is_raw = dir->is_raw;
+	n->identity = bsfs_identity_of(&st);
+	n->type = S_ISDIR(st.st_mode) ? BSFS_DIR : BSFS_FILE;
+	n->attr = st;
+	if (name && name->what == BSFS_MEMBER) {
+		if (!bsfs_identity_equal(&n->identity, &name->identity)) {
+			free(n);
+			return -EAGAIN;
+		}
+		n->type = BSFS_MODEL_FILE;
+		show_member(name, &n->attr);
+	}
+	n->attr.st_ino = number_of(s, st.st_dev, st.st_ino, n->type, n->is_raw);
+	n->path = strdup(path);
+	if (!n->path) {
+		free(n);
+		return -ENOMEM;
+	}
+	*ret = n;
+	return 0;
+}
+
+static void enter_inode(struct bsfs_session *s, struct bsfs_inode *fresh,
+			struct bsfs_inode **ret)
+{
+	struct bsfs_inodes *t = s->inodes;
+
+	pthread_mutex_lock(&t->lock);
+	*ret = enter(t, fresh);
+	pthread_mutex_unlock(&t->lock);
+	if (*ret != fresh)
+		free_inode(fresh);
+	if ((*ret)->type == BSFS_DIR && !(*ret)->is_raw)
+		set_watch(s, *ret);
+}
+
+static int lookup_control(struct bsfs_session *s, const char *name,
+			  struct bsfs_inode **ret)
+{
+	struct bsfs_inodes *t = s->inodes;
+	struct bsfs_inode *fresh;
+	int err;
+
+	if (!strcmp(name, "stats")) {
+		*ret = &t->stats;
+		return 0;
+	}
+	if (!strcmp(name, "problems")) {
+		*ret = &t->problems;
+		return 0;
+	}
+	if (strcmp(name, "store") != 0)
+		return -ENOENT;
+	err = make_inode(s, &t->root, NULL, ".", &fresh);
+	if (err)
+		return err;
+	fresh->is_raw = 1;
+	fresh->attr.st_ino = number_of(s, fresh->identity.dev,
+				       fresh->identity.ino, BSFS_DIR, 1);
+	enter_inode(s, fresh, ret);
+	return 0;
+}
+
+/* Whether the container that could not be read is still the same. */
+static int is_still_damaged(const struct bsfs_session *s,
+			    const struct bsfs_name *name, const char *path)
+{
+	struct bsfs_identity now;
+	struct stat st;
+
+	if (fstatat(s->store_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return 0;
+	now = bsfs_identity_of(&st);
+	return bsfs_identity_equal(&now, &name->identity);
+}
+
+/* One try: -EAGAIN if the listing may be older than the file. */
+static int lookup_once(struct bsfs_session *s, struct bsfs_inode *dir,
+		       const char *dir_path, const char *shown,
+		       enum trust trust, struct bsfs_inode **ret)
+{
+	struct bsfs_inode *fresh = NULL;
+	const struct bsfs_name *name;
+	struct bsfs_listing *l;
+	char path[PATH_MAX];
+	int err;
+
+	err = get_listing(s, dir, dir_path, trust, &l);
+	if (err)
+		return err;
+	name = bsfs_listing_find(l, shown);
+	if (!name)
+		err = l->is_racy ? -EAGAIN : -ENOENT;
+	else
+		err = bsfs_path_join(path, dir_path, name->stored);
+	if (!err && name->what == BSFS_DAMAGED)
+		err = is_still_damaged(s, name, path) ? -name->err : -EAGAIN;
+	if (!err)
+		err = make_inode(s, dir, name, path, &fresh);
+	bsfs_listing_put(l);
+	if (!err)
+		enter_inode(s, fresh, ret);
+	return err;
+}
+
+int bsfs_inode_lookup(struct bsfs_session *s, struct bsfs_inode *dir,
+		      const char *name, struct bsfs_inode **ret)
+{
+	char path[PATH_MAX];
+	int err;
+
+	if (dir->type == BSFS_CONTROL_DIR)
+		return lookup_control(s, name, ret);
+	if (dir->type != BSFS_DIR)
+		return -ENOTDIR;
+	if (dir == &s->inodes->root && !strcmp(name, BSFS_CONTROL_NAME)) {
+		*ret = &s->inodes->control;
+		return 0;
+	}
+	bsfs_inode_path(s, dir, path);
+	err = lookup_once(s, dir, path, name, TRUST_LIKELY, ret);
+	/* A file changed in place does not change its directory. */
+	if (err == -EAGAIN)
+		err = lookup_once(s, dir, path, name, TRUST_NONE, ret);
+	return err == -EAGAIN ? -ENOENT : err;
+}
+
+static int is_counted(const struct bsfs_session *s, const struct bsfs_inode *n)
+{
+	const struct bsfs_inodes *t = s->inodes;
+
+	return n != &t->root && n != &t->control && n != &t->stats &&
+	       n != &t->problems;
+}
+
+void bsfs_inode_forget(struct bsfs_session *s, struct bsfs_inode *n,
+		       uint64_t n_lookups)
+{
+	struct bsfs_inodes *t = s->inodes;
+	int is_last, watch;
+
+	if (!is_counted(s, n))
+		return;
+	pthread_mutex_lock(&t->lock);
+	assert(n->n_lookups >= n_lookups);
+	n->n_lookups -= n_lookups;
+	is_last = n->n_lookups == 0;
+	watch = n->watch;
+	if (is_last) {
+		unlink_from(n->is_replaced ? &t->replaced
+					   : bucket_of(t, &n->identity),
+			    n);
+		unset_watch(t, n);
+	}
+	pthread_mutex_unlock(&t->lock);
+	if (!is_last)
+		return;
+	if (watch >= 0)
+		bsfs_watch_remove(s, watch);
+	free_inode(n);
+}
+
+int bsfs_inode_getattr(struct bsfs_session *s, struct bsfs_inode *n,
+		       struct stat *ret)
+{
+	struct bsfs_identity now;
+	char path[PATH_MAX];
+	struct stat st;
+
+	*ret = n->attr;
+	if (n->type > BSFS_MODEL_FILE)
+		return 0;
+	bsfs_inode_path(s, n, path);
+	if (fstatat(s->store_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	now = bsfs_identity_of(&st);
+	if (n->type == BSFS_DIR) {
+		if (now.dev != n->identity.dev || now.ino != n->identity.ino)
+			return -ESTALE;
+		*ret = st;
+		ret->st_ino = n->attr.st_ino;
+		return 0;
+	}
+	return bsfs_identity_equal(&now, &n->identity) ? 0 : -ESTALE;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inode.h - what the kernel knows of the mount: inodes and their look-up counts
+ */
+
+#ifndef BSFS_INODE_H
+#define BSFS_INODE_H
+
+#include "fs.h"
+#include "tree.h"
+
+#define BSFS_ROOT_ID 1
+
+enum bsfs_type {
+	BSFS_DIR, /* a directory of the store */
+	BSFS_FILE, /* a file shown as it is; a symlink or a device, too */
+	BSFS_MODEL_FILE, /* the file that a container holds */
+	BSFS_CONTROL_DIR, /* .bigsmall */
+	BSFS_STATS_FILE,
+	BSFS_PROBLEMS_FILE,
+};
+
+/* A file in one version of it: when it changes, another inode takes its
+ * place.  What is not said to be protected stays as it is. */
+struct bsfs_inode {
+	struct bsfs_inode *next; /* in its bucket; protected by inodes->lock */
+	struct bsfs_inode *next_watched; /* likewise, as is all up to 'type' */
+	uint64_t n_lookups;
+	char *path; /* in the store, by which it was last found; owned */
+	struct bsfs_listing *listing; /* of a directory; a reference, or NULL */
+	int watch; /* its inotify descriptor, or -1 */
+	int is_replaced; /* by a newer version: look-up does not find it */
+
+	enum bsfs_type type;
+	int is_raw; /* below .bigsmall/store */
+	struct bsfs_identity identity; /* of the store's file */
+	struct stat attr; /* as shown */
+};
+
+/* 0 or -errno; s->inodes is set. */
+int bsfs_inodes_new(struct bsfs_session *s);
+void bsfs_inodes_free(struct bsfs_session *s);
+
+/* The number by which the kernel knows an inode, and the way back. */
+uint64_t bsfs_inode_id(const struct bsfs_session *s,
+		       const struct bsfs_inode *n);
+struct bsfs_inode *bsfs_inode_of(struct bsfs_session *s, uint64_t id);
+
+/*
+ * Find 'name' in 'dir': 0 and *ret has one look-up more, or -errno.
+ */
+int bsfs_inode_lookup(struct bsfs_session *s, struct bsfs_inode *dir,
+		      const char *name, struct bsfs_inode **ret);
+void bsfs_inode_forget(struct bsfs_session *s, struct bsfs_inode *n,
+		       uint64_t n_lookups);
+
+/* The path to open: in 'buf' of PATH_MAX bytes. */
+void bsfs_inode_path(struct bsfs_session *s, const struct bsfs_inode *n,
+		     char *buf);
+
+/* What stat() shows now: 0, or -ESTALE if the file is another by now. */
+int bsfs_inode_getattr(struct bsfs_session *s, struct bsfs_inode *n,
+		       struct stat *ret);
+
+/* The directory's names as of now: 0 and a reference, or -errno. */
+int bsfs_inode_list(struct bsfs_session *s, struct bsfs_inode *dir,
+		    struct bsfs_listing **ret);
+
+/* For how many seconds the kernel may trust the names in 'dir'. */
+double bsfs_inode_timeout(struct bsfs_session *s, const struct bsfs_inode *dir);
+
+/* The number that stat() shows for an entry of a directory. */
+ino_t bsfs_inode_number(struct bsfs_session *s, const struct bsfs_inode *dir,
+			const struct bsfs_name *name);
+
+/* The store's file 'stored' in the directory that 'watch' watches has changed:
+ * let the kernel forget what it knows of it. */
+void bsfs_inode_changed(struct bsfs_session *s, int watch, const char *stored);
+
+/* The kernel dropped a watch: the directory is gone or moved away. */
+void bsfs_inode_unwatched(struct bsfs_session *s, int watch);
+
+#endif /* BSFS_INODE_H */

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session.c - one mount from its making to its end
+ *
+ * Order of making: the store's descriptor, what the requests need, the mount.
+ * Of ending: the mount, the watcher, the rest backwards.  Everything is made
+ * on this side of the caller's fork, so that no thread or ring is lost in it.
+ */
+
+#include "fs.h"
+
+#include "cache.h"
+#include "decode.h"
+#include "fuse_ops.h"
+#include "inode.h"
+#include "stats.h"
+#include "tree.h"
+#include "vfile.h"
+#include "watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What the kernel reads ahead of an mmap or a sequential read, in KiB; the
+ * figure from which nothing more is gained there, and beyond which a random
+ * fault costs more. */
+#define READ_AHEAD_KB "1024"
+
+extern char **environ;
+
+void bsfs_log(const struct bsfs_session *s, enum bsfs_level level,
+	      const char *fmt, ...)
+{
+	char text[4096];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	s->opt->log(s->opt->ctx, level, text);
+}
+
+/* ---- What others need of libfuse ----------------------------------------- */
+
+void bsfs_session_forget_name(const struct bsfs_session *s, uint64_t dir,
+			      const char *name)
+{
+	fuse_lowlevel_notify_inval_entry(s->fuse, dir, name, strlen(name));
+}
+
+void bsfs_session_forget_inode(const struct bsfs_session *s, uint64_t inode)
+{
+	/* A negative offset: the attributes, not the pages. */
+	fuse_lowlevel_notify_inval_inode(s->fuse, inode, -1, 0);
+}
+
+void bsfs_session_ready(struct bsfs_session *s)
+{
+	size_t len;
+	char *problems = bsfs_problems_text(s->stats, &len);
+
+	s->opt->ready(s->opt->ctx, &s->summary, problems ? problems : "");
+	free(problems);
+}
+
+/* ---- The mount table ----------------------------------------------------- */
+
+/* Undo the octal escapes of mountinfo. */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	while (*s) {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3') {
+			*to++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 +
+				       (s[3] - '0'));
+			s += 4;
+		} else {
+			*to++ = *s++;
+		}
+	}
+	*to = 0;
+}
+
+/* The device of the mount that is on top at 'mountpoint', or 0.  Asked of the
+ * table, since touching the mount itself may hang. */
+static uint64_t device_at(const char *mountpoint)
+{
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL;
+	size_t len = 0;
+	uint64_t dev = 0;
+
+	if (!file)
+		return 0;
+	while (getline(&line, &len, file) > 0) {
+		unsigned major, minor;
+		char *path = malloc(len);
+
+		if (path && sscanf(line, "%*d %*d %u:%u %*s %s", &major, &minor,
+				   path) == 3) {
+			unescape(path);
+			if (!strcmp(path, mountpoint))
+				dev = makedev(major, minor);
+		}
+		free(path);
+	}
+	free(line);
+	fclose(file);
+	return dev;
+}
+
+static void run_fusermount(const struct bsfs_session *s)
+{
+	char *const argv[] = { (char[]){ "fusermount3" },
+			       (char[]){ "-u" },
+			       (char[]){ "-z" },
+			       (char[]){ "-q" },
+			       (char[]){ "--" },
+			       strdup(s->opt->mountpoint),
+			       NULL };
+	pid_t pid;
+
+	if (argv[5] &&
+	    posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) == 0)
+		waitpid(pid, NULL, 0);
+	free(argv[5]);
+}
+
+void bsfs_session_detach(const struct bsfs_session *s)
+{
+	/* Another may have been mounted over it, or it may be gone. */
+	if (!s->dev || device_at(s->opt->mountpoint) != s->dev)
+		return;
+	if (geteuid() == 0)
+		umount2(s->opt->mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW);
+	else
+		run_fusermount(s);
+}
+
+/* Root may let the kernel read further ahead than 128 KiB. */
+static void raise_read_ahead(const struct bsfs_session *s)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb",
+		 major(s->dev), minor(s->dev));
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	/* Without it mmap is slower, no more. */
+	if (write(fd, READ_AHEAD_KB, strlen(READ_AHEAD_KB)) < 0)
+		bsfs_log(s, BSFS_INFO, "read-ahead stays at 128 KiB");
+	close(fd);
+}
+
+/* ---- Mounting ------------------------------------------------------------ */
+
+static int is_in_path(const char *program)
+{
+	const char *path = getenv("PATH");
+	char file[PATH_MAX];
+
+	while (path && *path) {
+		size_t len = strcspn(path, ":");
+
+		if (snprintf(file, sizeof(file), "%.*s/%s", (int)len, path,
+			     program) < PATH_MAX &&
+		    access(file, X_OK) == 0)
+			return 1;
+		path += len + (path[len] == ':');
+	}
+	return 0;
+}
+
+/* Whether mounting is possible here at all; if not, say what helps. */
+static int check_fuse(const struct bsfs_session *s)
+{
+	if (access("/dev/fuse", F_OK) != 0) {
+		bsfs_log(s, BSFS_ERROR,
+			 "there is no /dev/fuse: as root, run modprobe fuse; "
+			 "a container needs --device /dev/fuse --cap-add "
+			 "SYS_ADMIN");
+		return -ENODEV;
+	}
+	if (access("/dev/fuse", R_OK | W_OK) != 0) {
+		bsfs_log(s, BSFS_ERROR,
+			 "/dev/fuse may not be opened: as root, run chmod 666 "
+			 "/dev/fuse; a container needs --device /dev/fuse "
+			 "--cap-add SYS_ADMIN");
+		return -EACCES;
+	}
+	if (geteuid() != 0 && !is_in_path("fusermount3")) {
+		bsfs_log(s, BSFS_ERROR,
+			 "fusermount3 is not installed, which mounts for "
+			 "users: as root, run apt-get install fuse3");
+		return -ENOENT;
+	}
+	return 0;
+}
+
+/* 's' with its commas and backslashes escaped, as mount options want them; the
+ * caller frees it. */
+static char *escape(const char *s)
+{
+	char *ret = malloc(2 * strlen(s) + 1);
+	char *to = ret;
+
+	for (; ret && *s; s++) {
+		if (*s == ',' || *s == '\\')
+			*to++ = '\\';
+		*to++ = *s;
+	}
+	if (ret)
+		*to = 0;
+	return ret;
+}
+
+static int add_options(const struct bsfs_session *s, struct fuse_args *args)
+{
+	const struct bsfs_options *opt = s->opt;
+	char *name = escape(opt->fsname ? opt->fsname : opt->store);
+	char *text = NULL;
+	int n;
+
+	if (!name)
+		return -ENOMEM;
+	n = asprintf(&text,
+		     "-oro,nosuid,nodev%s,default_permissions%s,"
+		     "subtype=bigsmall,max_read=%zu,fsname=%s",
+		     opt->no_exec ? ",noexec" : "",
+		     opt->allow_other ? ",allow_other" : "",
+		     opt->max_read && opt->max_read < BSFS_READ_MAX
+			     ? (size_t)opt->max_read
+			     : BSFS_READ_MAX,
+		     name);
+	free(name);
+	if (n < 0)
+		return -ENOMEM;
+	n = fuse_opt_add_arg(args, "bigsmall") || fuse_opt_add_arg(args, text);
+	free(text);
+	return n ? -ENOMEM : 0;
+}
+
+static int mount_session(struct bsfs_session *s)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	int err = check_fuse(s);
+
+	if (!err)
+		err = add_options(s, &args);
+	if (err)
+		goto out;
+	s->fuse = fuse_session_new(&args, &bsfs_ops, sizeof(bsfs_ops), s);
+	if (!s->fuse) {
+		bsfs_log(s, BSFS_ERROR, "libfuse refuses the mount options");
+		err = -EINVAL;
+	} else if (fuse_session_mount(s->fuse, s->opt->mountpoint) != 0) {
+		bsfs_log(s, BSFS_ERROR,
+			 "%s cannot be mounted on; in a container, start it "
+			 "with --device /dev/fuse --cap-add SYS_ADMIN",
+			 s->opt->mountpoint);
+		fuse_session_destroy(s->fuse);
+		s->fuse = NULL;
+		err = -EPERM;
+	}
+out:
+	fuse_opt_free_args(&args);
+	return err;
+}
+
+static int loop(struct bsfs_session *s)
+{
+	struct fuse_loop_config *conf = fuse_loop_cfg_create();
+	int err;
+
+	if (!conf)
+		return -ENOMEM;
+	fuse_loop_cfg_set_clone_fd(conf, 0);
+	fuse_loop_cfg_set_max_threads(conf, s->opt->n_threads);
+	fuse_loop_cfg_set_idle_threads(conf, s->opt->n_threads);
+	err = fuse_session_loop_mt(s->fuse, conf);
+	fuse_loop_cfg_destroy(conf);
+	/* Positive: ended by a signal. */
+	return err < 0 ? err : 0;
+}
+
+/* ---- The whole ----------------------------------------------------------- */
+
+static void block_signals(sigset_t *ret)
+{
+	sigemptyset(ret);
+	sigaddset(ret, SIGTERM);
+	sigaddset(ret, SIGINT);
+	sigaddset(ret, SIGHUP);
+	sigaddset(ret, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, ret, NULL);
+	/* A reader that went away is an error of write. */
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* Every open file of the mount may hold two descriptors. */
+static void raise_file_limit(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
+		lim.rlim_cur = lim.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &lim);
+	}
+}
+
+static int make(struct bsfs_session *s)
+{
+	sigset_t signals;
+	int err;
+
+	block_signals(&signals);
+	raise_file_limit();
+	s->stats = bsfs_stats_new();
+	s->cache = bsfs_cache_new(s->opt->cache_len);
+	s->vfiles = bsfs_vfiles_new();
+	if (!s->stats || !s->cache || !s->vfiles)
+		return -ENOMEM;
+	err = bsfs_decoder_new(s);
+	if (!err)
+		err = bsfs_watch_new(s, &signals);
+	if (!err)
+		err = bsfs_inodes_new(s);
+	if (!err)
+		bsfs_summarise(s, &s->summary);
+	return err;
+}
+
+static void unmake(struct bsfs_session *s)
+{
+	/* The watcher speaks to libfuse and the inodes. */
+	bsfs_watch_free(s);
+	if (s->fuse)
+		fuse_session_destroy(s->fuse);
+	s->fuse = NULL;
+	bsfs_inodes_free(s);
+	bsfs_decoder_free(s);
+	bsfs_vfiles_free(s);
+	bsfs_cache_free(s->cache);
+	bsfs_stats_free(s->stats);
+	close(s->store_fd);
+}
+
+int bsfs_run(const struct bsfs_options *opt)
+{
+	struct bsfs_session s = { .opt = opt };
+	int err;
+
+	s.store_fd = open(opt->store, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (s.store_fd < 0) {
+		err = -errno;
+		bsfs_log(&s, BSFS_ERROR, "%s cannot be opened: %s", opt->store,
+			 strerror(-err));
+		return err;
+	}
+	err = make(&s);
+	if (err)
+		bsfs_log(&s, BSFS_ERROR, "the mount cannot be prepared: %s",
+			 strerror(-err));
+	if (!err)
+		err = mount_session(&s);
+	if (!err) {
+		s.dev = device_at(opt->mountpoint);
+		if (geteuid() == 0)
+			raise_read_ahead(&s);
+		err = bsfs_watch_start(&s);
+		if (!err)
+			err = loop(&s);
+		fuse_session_unmount(s.fuse);
+	}
+	unmake(&s);
+	return err;
+}

@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tree.c - a directory of the store, and the names that the mount shows for it
+ *
+ * The name of a container is its own stem and the suffix that it recorded, so
+ * to know one name of a directory all its containers' superblocks are read.
+ * That is done once: a listing holds as long as the directory's mtime does,
+ * and another reading of the directory looks only into what has changed.
+ *
+ * Nobody loses a file to a clash of names: a plain file hides a container, of
+ * two containers the first in order of extension and name is shown, and the
+ * other is a problem that the user hears of.
+ */
+
+#include "tree.h"
+
+#include "stats.h"
+#include "vfile.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The mtime of a directory changes no oftener than the kernel's clock ticks,
+ * or once in two seconds where it has no fraction. */
+#define TICK_NS (20 * 1000 * 1000)
+#define COARSE_NS (2 * 1000 * 1000 * (int64_t)1000)
+
+/* The summary does not look further. */
+#define SUMMARY_MAX 20000
+
+int bsfs_path_join(char *buf, const char *dir, const char *name)
+{
+	int n;
+
+	if (!strcmp(dir, "."))
+		n = snprintf(buf, PATH_MAX, "%s", name);
+	else
+		n = snprintf(buf, PATH_MAX, "%s/%s", dir, name);
+	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+/* ---- Names --------------------------------------------------------------- */
+
+/* Which extension of a store file the name has: 1 .bs, 2 .bsd, 3 .bsr (the
+ * order in which they claim a name), or 0. */
+static unsigned store_extension(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	if (!dot || dot == name)
+		return 0;
+	if (!strcmp(dot, ".bs"))
+		return 1;
+	if (!strcmp(dot, ".bsd"))
+		return 2;
+	return !strcmp(dot, ".bsr") ? 3 : 0;
+}
+
+/* Whether "stem.ext" looks like a file that kept its extension ("config.json"
+ * but not "llama-3.2-1b"). */
+static int has_extension(const char *stem, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && ((stem[len - 1 - n] | 32) >= 'a') &&
+	       (stem[len - 1 - n] | 32) <= 'z')
+		n++;
+	return n > 0 && n < len - 1 && stem[len - 1 - n] == '.';
+}
+
+/* The name that a container is shown under; NULL: out of memory, or (errno
+ * EINVAL) no file can be called that.  'suffix' is NULL where it is lost: then
+ * the likeliest. */
+static char *shown_name(const char *stored, const char *suffix)
+{
+	size_t stem = (size_t)(strrchr(stored, '.') - stored);
+	char *name;
+
+	if (!suffix)
+		suffix = has_extension(stored, stem) ? "" : ".safetensors";
+	if (stem + strlen(suffix) > NAME_MAX || strchr(suffix, '/')) {
+		errno = EINVAL;
+		return NULL;
+	}
+	name = malloc(stem + strlen(suffix) + 1);
+	if (name) {
+		memcpy(name, stored, stem);
+		strcpy(name + stem, suffix);
+	}
+	return name;
+}
+
+static int is_plain(struct bsfs_name *n)
+{
+	n->what = BSFS_PLAIN;
+	n->shown = n->stored;
+	return 0;
+}
+
+/* What the container's superblock says of it. */
+static int name_container(struct bsfs_session *s, const char *path,
+			  struct bsfs_name *n, int fd)
+{
+	struct bs_summary sum;
+	struct bs_error error = { 0 };
+	enum bs_result res =
+		bsfs_peek(fd, (uint64_t)n->identity.size, &sum, &error);
+	const char *suffix = NULL;
+
+	if (res == BS_ERR_MAGIC || res == BS_ERR_UPSTREAM) {
+		bsfs_problem(s->stats, path, "%s; it is shown as it is",
+			     error.text);
+		return is_plain(n);
+	}
+	if (res == BS_OK && sum.is_bundle) {
+		bsfs_problem(s->stats, path,
+			     "it holds a directory, which this version does "
+			     "not show; it is shown as it is");
+		return is_plain(n);
+	}
+	if (res == BS_OK || res == BS_ERR_TRUNCATED)
+		suffix = sum.suffix;
+	if (res != BS_OK) {
+		bsfs_problem(s->stats, path, "%s; restore it from a copy",
+			     error.text);
+		n->what = BSFS_DAMAGED;
+		n->err = bs_result_errno(res);
+	} else {
+		n->what = BSFS_MEMBER;
+		n->size = sum.size;
+		n->mtime_ns = sum.mtime_ns;
+		n->mode = sum.mode;
+	}
+	n->shown = shown_name(n->stored, suffix);
+	if (n->shown)
+		return 0;
+	if (errno != EINVAL)
+		return -ENOMEM;
+	bsfs_problem(s->stats, path,
+		     "the name it would have is none; it is shown as it is");
+	return is_plain(n);
+}
+
+static int copy_known(const struct bsfs_name *old, struct bsfs_name *n)
+{
+	char *stored = n->stored;
+
+	*n = *old;
+	n->stored = stored;
+	n->shown = stored;
+	if (old->shown != old->stored)
+		n->shown = strdup(old->shown);
+	return n->shown ? 0 : -ENOMEM;
+}
+
+/* A regular file with a container's extension. */
+static int name_candidate(struct bsfs_session *s, const char *dir,
+			  const struct bsfs_listing *old, struct bsfs_name *n)
+{
+	const struct bsfs_name *known;
+	char path[PATH_MAX];
+	struct stat st;
+	int fd, err;
+
+	if (bsfs_path_join(path, dir, n->stored) != 0)
+		return is_plain(n);
+	if (fstatat(s->store_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    !S_ISREG(st.st_mode))
+		return is_plain(n);
+	n->d_type = DT_REG;
+	n->identity = bsfs_identity_of(&st);
+	known = old ? bsfs_listing_find_stored(old, n->stored) : NULL;
+	if (known && !bsfs_identity_equal(&known->identity, &n->identity))
+		bsfs_problem_clear(s->stats, path);
+	else if (known && known->what == BSFS_MEMBER)
+		return copy_known(known, n);
+	fd = openat(s->store_fd, path,
+		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0) {
+		n->what = BSFS_DAMAGED;
+		n->err = errno;
+		bsfs_problem(s->stats, path, "it cannot be opened: %s",
+			     strerror(n->err));
+		n->shown = shown_name(n->stored, NULL);
+		return n->shown ? 0 : is_plain(n);
+	}
+	if (fstat(fd, &st) == 0)
+		n->identity = bsfs_identity_of(&st);
+	err = name_container(s, path, n, fd);
+	close(fd);
+	return err;
+}
+
+/* ---- Listings ------------------------------------------------------------ */
+
+static void free_name(struct bsfs_name *n)
+{
+	if (n->shown != n->stored)
+		free(n->shown);
+	free(n->stored);
+}
+
+struct bsfs_listing *bsfs_listing_get(struct bsfs_listing *l)
+{
+	__atomic_fetch_add(&l->n_refs, 1, __ATOMIC_RELAXED);
+	return l;
+}
+
+void bsfs_listing_put(struct bsfs_listing *l)
+{
+	size_t i;
+
+	if (!l || __atomic_sub_fetch(&l->n_refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	for (i = 0; i < l->n_names + l->n_hidden; i++)
+		free_name(&l->names[i]);
+	free(l->names);
+	free(l->by_stored);
+	free(l);
+}
+
+/* By what is shown; of the same, who gets it first. */
+static int compare_names(const void *a, const void *b)
+{
+	const struct bsfs_name *x = a, *y = b;
+	int order = strcmp(x->shown, y->shown);
+
+	if (order)
+		return order;
+	if ((x->what == BSFS_PLAIN) != (y->what == BSFS_PLAIN))
+		return x->what == BSFS_PLAIN ? -1 : 1;
+	order = (int)store_extension(x->stored) -
+		(int)store_extension(y->stored);
+	return order ? order : strcmp(x->stored, y->stored);
+}
+
+/* Put the hidden ones behind those shown, and say so. */
+static void hide_clashes(struct bsfs_session *s, const char *dir,
+			 struct bsfs_listing *l)
+{
+	size_t n = l->n_names, kept = 0, i;
+
+	for (i = 0; i < n; i++) {
+		struct bsfs_name hidden = l->names[i];
+		char path[PATH_MAX];
+
+		if (!kept ||
+		    strcmp(l->names[kept - 1].shown, hidden.shown) != 0) {
+			l->names[i] = l->names[kept];
+			l->names[kept++] = hidden;
+			continue;
+		}
+		if (bsfs_path_join(path, dir, hidden.stored) == 0)
+			bsfs_problem(s->stats, path,
+				     "hidden, because %s is there too; remove "
+				     "or rename one of them",
+				     l->names[kept - 1].stored);
+	}
+	l->n_names = kept;
+	l->n_hidden = n - kept;
+}
+
+static int compare_stored(const void *a, const void *b)
+{
+	const struct bsfs_name *const *x = a, *const *y = b;
+
+	return strcmp((*x)->stored, (*y)->stored);
+}
+
+static int index_by_stored(struct bsfs_listing *l)
+{
+	size_t n = l->n_names + l->n_hidden, i;
+
+	l->by_stored = malloc((n + 1) * sizeof(struct bsfs_name *));
+	if (!l->by_stored)
+		return -ENOMEM;
+	for (i = 0; i < n; i++)
+		l->by_stored[i] = &l->names[i];
+	qsort(l->by_stored, n, sizeof(*l->by_stored), compare_stored);
+	return 0;
+}
+
+/* What was said of names that are gone, or that were hidden, is past. */
+static void clear_problems(struct bsfs_session *s, const char *dir,
+			   const struct bsfs_listing *old,
+			   const struct bsfs_listing *l)
+{
+	size_t i;
+
+	for (i = 0; old && i < old->n_names + old->n_hidden; i++) {
+		const struct bsfs_name *n = &old->names[i];
+		char path[PATH_MAX];
+
+		if ((i >= old->n_names ||
+		     !bsfs_listing_find_stored(l, n->stored)) &&
+		    bsfs_path_join(path, dir, n->stored) == 0)
+			bsfs_problem_clear(s->stats, path);
+	}
+}
+
+static int is_racy(const struct timespec *mtime)
+{
+	struct timespec now;
+	int64_t age;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	age = (now.tv_sec - mtime->tv_sec) * INT64_C(1000000000) +
+	      (now.tv_nsec - mtime->tv_nsec);
+	return age < (mtime->tv_nsec ? TICK_NS : COARSE_NS);
+}
+
+static int add_entry(struct bsfs_listing *l, const struct dirent *d,
+		     size_t *allocated)
+{
+	struct bsfs_name *n;
+
+	if (l->n_names == *allocated) {
+		size_t more = *allocated ? *allocated * 2 : 64;
+
+		n = reallocarray(l->names, more, sizeof(*n));
+		if (!n)
+			return -ENOMEM;
+		l->names = n;
+		*allocated = more;
+	}
+	n = &l->names[l->n_names];
+	memset(n, 0, sizeof(*n));
+	n->stored = strdup(d->d_name);
+	if (!n->stored)
+		return -ENOMEM;
+	n->shown = n->stored;
+	n->ino = d->d_ino;
+	n->d_type = d->d_type;
+	l->n_names++;
+	return 0;
+}
+
+static int is_shown(const struct bsfs_session *s, const char *dir,
+		    const char *name)
+{
+	if (strcmp(dir, ".") != 0 || strcmp(name, BSFS_CONTROL_NAME) != 0)
+		return 1;
+	bsfs_problem(s->stats, name,
+		     "hidden, because the mount has a directory of that name");
+	return 0;
+}
+
+static int read_entries(struct bsfs_session *s, const char *path, int is_raw,
+			DIR *dir, struct bsfs_listing *l)
+{
+	size_t allocated = 0;
+	struct dirent *d;
+	int err = 0;
+
+	while (!err) {
+		errno = 0;
+		d = readdir(dir);
+		if (!d)
+			return -errno;
+		if (strcmp(d->d_name, ".") != 0 &&
+		    strcmp(d->d_name, "..") != 0 &&
+		    (is_raw || is_shown(s, path, d->d_name)))
+			err = add_entry(l, d, &allocated);
+	}
+	return err;
+}
+
+/* Sort, and settle who is shown. */
+static int arrange(struct bsfs_session *s, const char *path,
+		   const struct bsfs_listing *old, struct bsfs_listing *l)
+{
+	int err;
+
+	if (l->n_names)
+		qsort(l->names, l->n_names, sizeof(*l->names), compare_names);
+	err = index_by_stored(l);
+	if (err)
+		return err;
+	clear_problems(s, path, old, l);
+	hide_clashes(s, path, l);
+	/* Entries have moved. */
+	free(l->by_stored);
+	return index_by_stored(l);
+}
+
+int bsfs_listing_read(struct bsfs_session *s, const char *path, int is_raw,
+		      const struct bsfs_listing *old, struct bsfs_listing **ret)
+{
+	struct bsfs_listing *l = calloc(1, sizeof(*l));
+	struct stat st;
+	DIR *dir = NULL;
+	int fd, err;
+	size_t i;
+
+	if (!l)
+		return -ENOMEM;
+	l->n_refs = 1;
+	fd = openat(s->store_fd, path,
+		    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	err = fd < 0 || fstat(fd, &st) != 0 ? -errno : 0;
+	if (!err) {
+		dir = fdopendir(fd);
+		err = dir ? 0 : -errno;
+	}
+	if (err) {
+		if (fd >= 0)
+			close(fd);
+		goto out;
+	}
+	l->identity = bsfs_identity_of(&st);
+	l->is_racy = is_racy(&st.st_mtim);
+	err = read_entries(s, path, is_raw, dir, l);
+	for (i = 0; !err && !is_raw && i < l->n_names; i++) {
+		struct bsfs_name *n = &l->names[i];
+
+		if (store_extension(n->stored) &&
+		    (n->d_type == DT_REG || n->d_type == DT_UNKNOWN))
+			err = name_candidate(s, path, old, n);
+	}
+	if (!err)
+		err = arrange(s, path, old, l);
+out:
+	if (dir)
+		closedir(dir);
+	if (err) {
+		bsfs_listing_put(l);
+		return err;
+	}
+	*ret = l;
+	return 0;
+}
+
+static int compare_to_shown(const void *key, const void *name)
+{
+	const struct bsfs_name *n = name;
+
+	return strcmp(key, n->shown);
+}
+
+const struct bsfs_name *bsfs_listing_find(const struct bsfs_listing *l,
+					  const char *name)
+{
+	if (!l->n_names)
+		return NULL;
+	return bsearch(name, l->names, l->n_names, sizeof(*l->names),
+		       compare_to_shown);
+}
+
+static int compare_to_stored(const void *key, const void *name)
+{
+	const struct bsfs_name *const *n = name;
+
+	return strcmp(key, (*n)->stored);
+}
+
+const struct bsfs_name *bsfs_listing_find_stored(const struct bsfs_listing *l,
+						 const char *stored)
+{
+	struct bsfs_name **n =
+		bsearch(stored, l->by_stored, l->n_names + l->n_hidden,
+			sizeof(*l->by_stored), compare_to_stored);
+
+	return n ? *n : NULL;
+}
+
+/* ---- The summary --------------------------------------------------------- */
+
+static void summarise_dir(struct bsfs_session *s, const char *path,
+			  struct bsfs_summary *sum, size_t *n_seen)
+{
+	struct bsfs_listing *l;
+	char sub[PATH_MAX];
+	size_t i;
+
+	if (bsfs_listing_read(s, path, 0, NULL, &l) != 0)
+		return;
+	for (i = 0; i < l->n_names; i++) {
+		const struct bsfs_name *n = &l->names[i];
+
+		if (++*n_seen > SUMMARY_MAX) {
+			sum->is_partial = 1;
+			break;
+		}
+		if (n->what == BSFS_MEMBER) {
+			sum->n_models++;
+			sum->shown_len += n->size;
+			sum->stored_len += (uint64_t)n->identity.size;
+		} else if (n->d_type == DT_DIR &&
+			   bsfs_path_join(sub, path, n->stored) == 0) {
+			summarise_dir(s, sub, sum, n_seen);
+		}
+	}
+	bsfs_listing_put(l);
+}
+
+void bsfs_summarise(struct bsfs_session *s, struct bsfs_summary *ret)
+{
+	size_t n_seen = 0;
+
+	memset(ret, 0, sizeof(*ret));
+	summarise_dir(s, ".", ret, &n_seen);
+	ret->n_problems = bsfs_n_problems(s->stats);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vfile.h - open containers, and where the bytes of a file in one stand
+ */
+
+#ifndef BSFS_VFILE_H
+#define BSFS_VFILE_H
+
+#include "bigsmall.h"
+#include "fs.h"
+
+/* The alignment of direct reads: the largest that disks ask for. */
+#define BSFS_DIRECT_ALIGN 4096u
+
+/* An open container: immutable but for what vfile.c guards. */
+struct bsfs_vfile {
+	struct bsfs_vfile *next; /* protected by vfiles->lock */
+	unsigned n_users; /* likewise */
+	uint64_t last_use; /* likewise */
+	uint64_t id; /* of its cache entries; never used again */
+	struct bsfs_identity identity;
+	char *path; /* in the store, for people; owned */
+	int fd;
+	int direct_fd; /* -1: the file system cannot */
+	struct bs_source source;
+	struct bs_archive *ar; /* owned */
+	struct bs_member member; /* the file it shows */
+	/* A bit a chunk: it was decoded; it was reported as bad.  Owned. */
+	unsigned char *decoded;
+	unsigned char *reported;
+};
+
+/* Part of a request that one chunk answers. */
+struct bsfs_piece {
+	uint64_t chunk;
+	uint64_t blob;
+	uint32_t skip; /* bytes of the chunk before it */
+	uint32_t len;
+	uint32_t raw_len; /* of the chunk */
+};
+
+/* NULL: out of memory. */
+struct bsfs_vfiles *bsfs_vfiles_new(void);
+
+/* Close all containers and free s->vfiles, which may be NULL. */
+void bsfs_vfiles_free(struct bsfs_session *s);
+
+/*
+ * Open the container at 'path' (relative to the store) if it still is the one
+ * of 'identity': 0 and *ret has one user more, or -ESTALE if it is not, or
+ * another -errno, noted as a problem.
+ */
+int bsfs_vfile_get(struct bsfs_session *s, const char *path,
+		   const struct bsfs_identity *identity,
+		   struct bsfs_vfile **ret);
+void bsfs_vfile_put(struct bsfs_session *s, struct bsfs_vfile *f);
+
+/* The superblock of an open descriptor, of a file of 'size' bytes. */
+enum bs_result bsfs_peek(int fd, uint64_t size, struct bs_summary *ret,
+			 struct bs_error *err);
+
+/*
+ * Cut [off, off + len) of the file, which lies within its size, into pieces:
+ * up to 'max' of them; returns how many and in *ret_len the bytes they cover.
+ */
+unsigned bsfs_vfile_cut(const struct bsfs_vfile *f, uint64_t off, size_t len,
+			struct bsfs_piece *ret, unsigned max, size_t *ret_len);
+
+/* Set the bit of 'chunk' in one of the above, atomically; 1 if it was set. */
+int bsfs_vfile_mark(unsigned char *bits, uint64_t chunk);
+
+#endif /* BSFS_VFILE_H */

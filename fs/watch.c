@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * watch.c - the thread that hears of changes in the store, and of signals
+ *
+ * inotify is a hint: it makes changes visible at once that the kernel would
+ * find by itself when the time is up that it may trust a name.  Directories
+ * are watched by /proc/self/fd, since their own path may lead into the mount.
+ * File systems that do not report what others change (NFS and its like) are
+ * not watched.
+ *
+ * No reply waits for this thread, so it may tell the kernel to forget.
+ */
+
+#include "watch.h"
+
+#include "inode.h"
+#include "stats.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define MASK                                                               \
+	(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | \
+	 IN_CLOSE_WRITE | IN_ONLYDIR | IN_DONT_FOLLOW | IN_EXCL_UNLINK)
+
+struct bsfs_watch {
+	struct bsfs_session *s; /* borrowed */
+	pthread_t thread;
+	int is_started;
+	int signal_fd;
+	int stop_fd;
+	int inotify_fd; /* -1: changes are not reported */
+};
+
+/* File systems that others may change without our kernel's knowing. */
+static int is_remote(int fd)
+{
+	static const uint32_t remote[] = {
+		0x00006969, /* NFS */
+		0xff534d42, /* CIFS */
+		0xfe534d42, /* SMB2 */
+		0x0000517b, /* SMB */
+		0x65735546, /* FUSE */
+		0x01021997, /* 9P */
+		0x00c36400, /* Ceph */
+		0x0bd00bd0, /* Lustre */
+		0x47504653, /* GPFS */
+		0x5346414f, /* AFS */
+		0x01161970, /* GFS2 */
+		0x7461636f, /* OCFS2 */
+	};
+	struct statfs fs;
+	size_t i;
+
+	if (fstatfs(fd, &fs) != 0)
+		return 1;
+	for (i = 0; i < sizeof(remote) / sizeof(remote[0]); i++) {
+		if ((uint32_t)fs.f_type == remote[i])
+			return 1;
+	}
+	return 0;
+}
+
+/* ---- The thread ---------------------------------------------------------- */
+
+static void on_signal(struct bsfs_watch *w)
+{
+	struct signalfd_siginfo info;
+	size_t len = 0;
+	char *text;
+
+	if (read(w->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo != SIGUSR1) {
+		bsfs_session_detach(w->s);
+		return;
+	}
+	text = bsfs_stats_text(w->s, &len);
+	if (text)
+		bsfs_log(w->s, BSFS_INFO, "%s", text);
+	free(text);
+	text = bsfs_problems_text(w->s->stats, &len);
+	if (text && len)
+		bsfs_log(w->s, BSFS_INFO, "%s", text);
+	free(text);
+}
+
+static void on_events(struct bsfs_watch *w)
+{
+	/* One event has at most a name of NAME_MAX. */
+	char buf[16 * (sizeof(struct inotify_event) + NAME_MAX + 1)]
+		__attribute__((aligned(__alignof__(struct inotify_event))));
+	ssize_t n = read(w->inotify_fd, buf, sizeof(buf));
+	ssize_t at = 0;
+
+	while (at < n) {
+		const struct inotify_event *e =
+			(const struct inotify_event *)(const void *)(buf + at);
+
+		at += (ssize_t)(sizeof(*e) + e->len);
+		if (e->mask & IN_IGNORED)
+			bsfs_inode_unwatched(w->s, e->wd);
+		else if (e->len)
+			bsfs_inode_changed(w->s, e->wd, e->name);
+	}
+}
+
+static void *watch_all(void *arg)
+{
+	struct bsfs_watch *w = arg;
+	struct pollfd fds[] = {
+		{ .fd = w->stop_fd, .events = POLLIN },
+		{ .fd = w->signal_fd, .events = POLLIN },
+		{ .fd = w->inotify_fd, .events = POLLIN },
+	};
+
+	for (;;) {
+		if (poll(fds, 3, -1) < 0 && errno != EINTR)
+			return NULL;
+		if (fds[0].revents)
+			return NULL;
+		if (fds[1].revents)
+			on_signal(w);
+		if (fds[2].revents)
+			on_events(w);
+	}
+}
+
+int bsfs_watch_new(struct bsfs_session *s, const sigset_t *signals)
+{
+	struct bsfs_watch *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	s->watch = w;
+	w->s = s;
+	w->inotify_fd = -1;
+	w->signal_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	w->stop_fd = eventfd(0, EFD_CLOEXEC);
+	if (w->signal_fd < 0 || w->stop_fd < 0)
+		return -errno;
+	if (!is_remote(s->store_fd))
+		w->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	return 0;
+}
+
+int bsfs_watch_start(struct bsfs_session *s)
+{
+	int err = pthread_create(&s->watch->thread, NULL, watch_all, s->watch);
+
+	s->watch->is_started = err == 0;
+	return -err;
+}
+
+void bsfs_watch_free(struct bsfs_session *s)
+{
+	struct bsfs_watch *w = s->watch;
+	uint64_t one = 1;
+
+	if (!w)
+		return;
+	if (w->is_started) {
+		/* An eventfd takes a 1 unless it is full, and it is empty. */
+		if (write(w->stop_fd, &one, sizeof(one)) < 0)
+			pthread_cancel(w->thread);
+		pthread_join(w->thread, NULL);
+	}
+	if (w->signal_fd >= 0)
+		close(w->signal_fd);
+	if (w->stop_fd >= 0)
+		close(w->stop_fd);
+	if (w->inotify_fd >= 0)
+		close(w->inotify_fd);
+	free(w);
+	s->watch = NULL;
+}
+
+int bsfs_watch_add(struct bsfs_session *s, const char *path)
+{
+	char proc[PATH_MAX + 64];
+
+	if (s->watch->inotify_fd < 0)
+		return -1;
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d/%s", s->store_fd, path);
+	return inotify_add_watch(s->watch->inotify_fd, proc, MASK);
+}
+
+void bsfs_watch_remove(struct bsfs_session *s, int watch)
+{
+	inotify_rm_watch(s->watch->inotify_fd, watch);
+}

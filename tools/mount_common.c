@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mount_common.c - what bigsmall mount and mount.bigsmall have in common
+ *
+ * The daemon is a child from the start, so that no thread or ring is lost in a
+ * fork.  It tells its parent through a pipe that the mount answers; then the
+ * parent says so and is done.  If it ends before that, its exit code is the
+ * command's.
+ */
+
+#include "mount_common.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#define CACHE_DEFAULT ((uint64_t)256 << 20)
+#define PROBLEMS_SHOWN 5
+
+const char bst_mount_help[] =
+	"  -o OPTION[,OPTION]...\n"
+	"      allow_other     others may read, too (default for root)\n"
+	"      noallow_other   only who mounted may (default for users)\n"
+	"      cache=SIZE      memory for decoded chunks, 256M by default\n"
+	"      threads=N       requests answered at a time, by default the "
+	"CPUs\n"
+	"      fsname=NAME     what df and the table of mounts show, by "
+	"default DIR\n"
+	"      max_read=SIZE   the longest request, 1M by default and at "
+	"most\n"
+	"      ro              accepted: the mount is read-only\n"
+	"      and what mount(8) passes on: rw, exec, noexec, nosuid, nodev, "
+	"atime,\n"
+	"      nofail, user, _netdev, x-... (SIZE: a number and k, m or g)\n";
+
+void bst_mount_init(struct bst_mount *m)
+{
+	memset(m, 0, sizeof(*m));
+	m->fs.cache_len = CACHE_DEFAULT;
+	m->fs.n_threads = bst_default_threads();
+	m->fs.allow_other = geteuid() == 0;
+}
+
+void bst_mount_fini(struct bst_mount *m)
+{
+	free(m->store);
+	free(m->mountpoint);
+	free(m->fsname);
+}
+
+/* ---- Options ------------------------------------------------------------- */
+
+/* What mount(8) and fstab(5) know, and what makes no difference here: the
+ * mount is read-only, without devices and set-user-ID programs in any case. */
+static int is_generic(const char *opt)
+{
+	static const char *const names[] = {
+		"defaults",	 "ro",	       "rw",
+		"exec",		 "suid",       "nosuid",
+		"dev",		 "nodev",      "sync",
+		"async",	 "dirsync",    "atime",
+		"noatime",	 "diratime",   "nodiratime",
+		"relatime",	 "norelatime", "strictatime",
+		"nostrictatime", "lazytime",   "nolazytime",
+		"auto",		 "noauto",     "user",
+		"nouser",	 "users",      "nousers",
+		"owner",	 "noowner",    "group",
+		"nogroup",	 "nofail",     "_netdev",
+		"silent",	 "loud",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(opt, names[i]))
+			return 1;
+	}
+	return !strncmp(opt, "x-", 2) || !strncmp(opt, "X-", 2) ||
+	       !strncmp(opt, "comment=", 8);
+}
+
+/* "256M" in bytes: 0, or -1. */
+static int parse_size(const char *arg, uint64_t max, uint64_t *ret)
+{
+	static const char units[] = "kmgt";
+	unsigned shift = 0;
+	const char *unit;
+	uintmax_t n;
+	char *end;
+
+	errno = 0;
+	n = strtoumax(arg, &end, 10);
+	if (errno || end == arg || *arg == '-' || *arg == '+')
+		return -1;
+	if (*end) {
+		unit = strchr(units, *end | 32);
+		if (!unit || end[1])
+			return -1;
+		shift = 10 * (unsigned)(unit - units + 1);
+	}
+	if (n == 0 || n > max >> shift)
+		return -1;
+	*ret = (uint64_t)n << shift;
+	return 0;
+}
+
+static int bad_value(const char *opt, const char *want)
+{
+	bst_error("-o %s: %s.", opt, want);
+	return -1;
+}
+
+/* One option: 0, or -1 after a sentence. */
+static int take_option(struct bst_mount *m, const char *opt)
+{
+	unsigned long n;
+	uint64_t size;
+
+	if (!strcmp(opt, "allow_other")) {
+		m->fs.allow_other = 1;
+	} else if (!strcmp(opt, "noallow_other")) {
+		m->fs.allow_other = 0;
+	} else if (!strcmp(opt, "noexec")) {
+		m->fs.no_exec = 1;
+	} else if (!strncmp(opt, "cache=", 6)) {
+		if (parse_size(opt + 6, (uint64_t)1 << 50, &size) != 0)
+			return bad_value(opt, "a size like 256M is wanted");
+		m->fs.cache_len = size;
+	} else if (!strncmp(opt, "threads=", 8)) {
+		if (bst_parse_number(opt + 8, 1, BST_THREADS_MAX, &n) != 0)
+			return bad_value(opt, "a number from 1 to 256 is "
+					      "wanted");
+		m->fs.n_threads = (unsigned)n;
+	} else if (!strncmp(opt, "max_read=", 9)) {
+		if (parse_size(opt + 9, (uint64_t)1 << 30, &size) != 0 ||
+		    size < 4096)
+			return bad_value(opt, "a size from 4k is wanted");
+		m->fs.max_read = (uint32_t)size;
+	} else if (!strncmp(opt, "fsname=", 7)) {
+		free(m->fsname);
+		m->fsname = strdup(opt + 7);
+		if (!m->fsname)
+			return bad_value(opt, "out of memory");
+	} else if (*opt && !is_generic(opt) && !m->is_sloppy) {
+		bst_error("there is no mount option %s.", opt);
+		return -1;
+	}
+	return 0;
+}
+
+int bst_mount_options(struct bst_mount *m, const char *list)
+{
+	char *opt = malloc(strlen(list) + 1);
+	int res = 0;
+
+	if (!opt) {
+		bst_error("out of memory.");
+		return -1;
+	}
+	while (*list && !res) {
+		size_t n = 0;
+
+		/* A backslash keeps a comma from ending the option. */
+		while (*list && *list != ',') {
+			if (*list == '\\' && list[1])
+				list++;
+			opt[n++] = *list++;
+		}
+		opt[n] = 0;
+		res = take_option(m, opt);
+		list += *list == ',';
+	}
+	free(opt);
+	return res;
+}
+
+/* ---- Where --------------------------------------------------------------- */
+
+static int say_bad_dir(const char *path, int err)
+{
+	if (err == ENOTCONN)
+		bst_error("the mount on %s has lost its daemon; end it with: "
+			  "bigsmall umount -l %s",
+			  path, path);
+	else
+		bst_error("%s: %s.", path, strerror(err));
+	return err == ENOENT || err == ENOTDIR ? BST_EXIT_USAGE
+					       : bst_exit_of_errno(err);
+}
+
+static int check_dir(const char *path, char **ret)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return say_bad_dir(path, errno);
+	if (!S_ISDIR(st.st_mode))
+		return say_bad_dir(path, ENOTDIR);
+	*ret = realpath(path, NULL);
+	return *ret ? BST_EXIT_OK : say_bad_dir(path, errno);
+}
+
+static int is_inside(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	return !strncmp(path, dir, len) &&
+	       (path[len] == '/' || !strcmp(dir, "/"));
+}
+
+static int find_places(struct bst_mount *m)
+{
+	char *path = bst_mounts_path(m->at ? m->at : m->dir);
+	int is_ours = path && bst_mounts_at(path) == 1;
+	int code;
+
+	free(path);
+	if (is_ours) {
+		bst_error("%s is already mounted by bigsmall; end that with: "
+			  "bigsmall umount %s",
+			  m->at ? m->at : m->dir, m->at ? m->at : m->dir);
+		return BST_EXIT_REFUSED;
+	}
+	code = check_dir(m->dir, &m->store);
+	if (code == BST_EXIT_OK)
+		code = check_dir(m->at ? m->at : m->dir, &m->mountpoint);
+	if (code != BST_EXIT_OK)
+		return code;
+	if (is_inside(m->mountpoint, m->store)) {
+		bst_error("%s lies inside %s, so the mount would show itself; "
+			  "choose a place outside.",
+			  m->mountpoint, m->store);
+		return BST_EXIT_USAGE;
+	}
+	return BST_EXIT_OK;
+}
+
+/* ---- What is said -------------------------------------------------------- */
+
+static void print_summary(const struct bst_mount *m,
+			  const struct bsfs_summary *sum)
+{
+	char shown[BST_SIZE_LEN], stored[BST_SIZE_LEN];
+
+	printf("%s: %s%" PRIu64 " compressed file%s", m->mountpoint,
+	       sum->is_partial ? "more than " : "", sum->n_models,
+	       sum->n_models == 1 ? "" : "s");
+	if (sum->n_models)
+		printf(", %s shown from %s stored",
+		       bst_size(shown, sum->shown_len),
+		       bst_size(stored, sum->stored_len));
+	printf("; read-only. Unmount: bigsmall umount %s\n", m->mountpoint);
+	fflush(stdout);
+}
+
+/* The first few lines of 'problems', and how many there are besides. */
+static void print_problems(const struct bst_mount *m, uint64_t n,
+			   const char *problems)
+{
+	uint64_t i;
+
+	for (i = 0; i < n && i < PROBLEMS_SHOWN && *problems; i++) {
+		size_t len = strcspn(problems, "\n");
+
+		bst_error("%.*s.", (int)len, problems);
+		problems += len + (problems[len] == '\n');
+	}
+	if (n > i)
+		bst_error("and %" PRIu64 " more: see %s/.bigsmall/problems",
+			  n - i, m->mountpoint);
+}
+
+static void log_to_stderr(void *ctx, enum bsfs_level level, const char *text)
+{
+	(void)ctx;
+	(void)level;
+	bst_error("%s", text);
+}
+
+static void ready_in_foreground(void *ctx, const struct bsfs_summary *summary,
+				const char *problems)
+{
+	print_summary(ctx, summary);
+	print_problems(ctx, summary->n_problems, problems);
+}
+
+/* ---- The daemon ---------------------------------------------------------- */
+
+struct daemon {
+	struct bst_mount *m;
+	int fd; /* the pipe to the parent; -1: it has been told */
+};
+
+/* Until the parent is told, errors are the command's; later, the system's. */
+static void log_in_background(void *ctx, enum bsfs_level level,
+			      const char *text)
+{
+	const struct daemon *d = ctx;
+
+	if (d->fd >= 0)
+		bst_error("%s.", text);
+	else
+		syslog(level == BSFS_ERROR ? LOG_ERR : LOG_INFO, "%s", text);
+}
+
+static void leave_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	openlog("mount.bigsmall", LOG_PID, LOG_DAEMON);
+	if (null < 0)
+		return;
+	dup2(null, 0);
+	dup2(null, 1);
+	dup2(null, 2);
+	close(null);
+}
+
+static void ready_in_background(void *ctx, const struct bsfs_summary *summary,
+				const char *problems)
+{
+	struct daemon *d = ctx;
+	FILE *pipe = fdopen(d->fd, "w");
+
+	if (pipe) {
+		fwrite(summary, sizeof(*summary), 1, pipe);
+		fputs(problems, pipe);
+		fclose(pipe);
+	}
+	d->fd = -1;
+	leave_terminal();
+}
+
+static void run_daemon(struct bst_mount *m, int fd)
+{
+	struct daemon d = { m, fd };
+
+	setsid();
+	umask(0);
+	/* The directory that the command ran in may be unmounted. */
+	if (chdir("/") != 0)
+		_exit(BST_EXIT_SYSTEM);
+	m->fs.ready = ready_in_background;
+	m->fs.log = log_in_background;
+	m->fs.ctx = &d;
+	_exit(bsfs_run(&m->fs) == 0 ? BST_EXIT_OK : BST_EXIT_SYSTEM);
+}
+
+/* Wait for the daemon's word, or its end. */
+static int hear_daemon(const struct bst_mount *m, pid_t pid, int fd)
+{
+	FILE *pipe = fdopen(fd, "r");
+	struct bsfs_summary summary;
+	char *problems = NULL;
+	size_t len = 0;
+	int status;
+
+	if (pipe && fread(&summary, sizeof(summary), 1, pipe) == 1) {
+		print_summary(m, &summary);
+		if (getdelim(&problems, &len, 0, pipe) < 0 && problems)
+			*problems = 0;
+		print_problems(m, summary.n_problems, problems ? problems : "");
+		free(problems);
+		fclose(pipe);
+		return BST_EXIT_OK;
+	}
+	if (pipe)
+		fclose(pipe);
+	if (waitpid(pid, &status, 0) == pid && WIFEXITED(status))
+		return WEXITSTATUS(status) ? WEXITSTATUS(status)
+					   : BST_EXIT_SYSTEM;
+	bst_error("the daemon ended before it had mounted.");
+	return BST_EXIT_SYSTEM;
+}
+
+static int run_background(struct bst_mount *m)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) != 0) {
+		bst_error("no pipe can be made: %s.", strerror(errno));
+		return BST_EXIT_SYSTEM;
+	}
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0) {
+		bst_error("the daemon cannot be started: %s.", strerror(errno));
+		close(fds[0]);
+		close(fds[1]);
+		return BST_EXIT_SYSTEM;
+	}
+	if (pid == 0) {
+		close(fds[0]);
+		run_daemon(m, fds[1]);
+	}
+	close(fds[1]);
+	return hear_daemon(m, pid, fds[0]);
+}
+
+int bst_mount_run(struct bst_mount *m)
+{
+	uint64_t least = BSFS_CACHE_MIN(m->fs.n_threads);
+	char size[BST_SIZE_LEN];
+	int code = find_places(m);
+
+	if (code != BST_EXIT_OK || m->is_fake)
+		return code;
+	if (m->fs.cache_len < least) {
+		bst_error("%u threads need a cache of %s; that is used.",
+			  m->fs.n_threads, bst_size(size, least));
+		m->fs.cache_len = least;
+	}
+	m->fs.store = m->store;
+	m->fs.mountpoint = m->mountpoint;
+	m->fs.fsname = m->fsname;
+	if (!m->is_foreground)
+		return run_background(m);
+	m->fs.ready = ready_in_foreground;
+	m->fs.log = log_to_stderr;
+	m->fs.ctx = m;
+	return bsfs_run(&m->fs) == 0 ? BST_EXIT_OK : BST_EXIT_SYSTEM;
+}

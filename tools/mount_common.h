@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mount_common.h - what bigsmall mount and mount.bigsmall have in common
+ */
+
+#ifndef BST_MOUNT_COMMON_H
+#define BST_MOUNT_COMMON_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cmd.h"
+#include "fs.h"
+
+/* The options that both describe in --help. */
+extern const char bst_mount_help[];
+
+struct bst_mount {
+	const char *dir; /* borrowed, as is the next */
+	const char *at; /* NULL: over DIR itself */
+	int is_foreground;
+	int is_fake; /* check everything, mount nothing */
+	int is_sloppy; /* ignore unknown options */
+	struct bsfs_options fs;
+	char *store; /* owned, as are the next two */
+	char *mountpoint;
+	char *fsname;
+};
+
+void bst_mount_init(struct bst_mount *m);
+void bst_mount_fini(struct bst_mount *m);
+
+/* Take the argument of -o: 0, or -1 after a sentence. */
+int bst_mount_options(struct bst_mount *m, const char *list);
+
+/* Mount, and print what is there now; returns the exit code. */
+int bst_mount_run(struct bst_mount *m);
+
+/* ---- mounts.c: the table of mounts --------------------------------------- */
+
+/* The path of a directory without links in it, found without touching what may
+ * be mounted on it; the caller's to free.  NULL: errno says why. */
+char *bst_mounts_path(const char *path);
+
+/* What is mounted on 'path': 0 nothing, 1 a mount of ours, 2 another's. */
+int bst_mounts_at(const char *path);
+
+#endif /* BST_MOUNT_COMMON_H */
