@@ -230,8 +230,7 @@ static int pack_source(struct compress *c, struct job *job)
 	return code;
 }
 
-/* ---- Reports ----------------------------------------------------------------
- */
+/* ---- Reports ------------------------------------------------------------- */
 
 static double saved(uint64_t raw, uint64_t stored)
 {
@@ -321,22 +320,23 @@ static void report(struct compress *c, const struct job *job)
 {
 	const struct bst_pack *pack = &job->pack;
 
-	printf("%s: ", job->src);
+	bst_print("%s: ", job->src);
 	print_sizes(job->layout.size, pack->stored_len, job->seconds);
 	printf("\n");
 	if (job->layout.n_tied) {
 		char size[BST_SIZE_LEN];
 
-		printf("%s: %llu tensor%s stored once, %s less.\n", job->src,
-		       (unsigned long long)job->layout.n_tied,
-		       job->layout.n_tied == 1 ? " is tied and"
-					       : "s are tied "
-						 "and",
-		       bst_size(size, job->layout.tied_len));
+		bst_print("%s: %llu tensor%s stored once, %s less.\n", job->src,
+			  (unsigned long long)job->layout.n_tied,
+			  job->layout.n_tied == 1 ? " is tied and"
+						  : "s are tied "
+						    "and",
+			  bst_size(size, job->layout.tied_len));
 	}
 	if (saved(job->layout.size, pack->stored_len) < 1.0)
-		printf("%s: nothing was to be gained%s.\n", job->src,
-		       c->dry_run ? "" : "; the .bs is written all the same");
+		bst_print("%s: nothing was to be gained%s.\n", job->src,
+			  c->dry_run ? ""
+				     : "; the .bs is written all the same");
 }
 
 static void report_end(const struct compress *c, const char *first_dst,
@@ -352,13 +352,12 @@ static void report_end(const struct compress *c, const char *first_dst,
 	if (c->dry_run)
 		printf("Nothing was written.\n");
 	else
-		printf("Read %s: mount.bigsmall %s\n",
-		       c->n_done > 1 ? "them" : "it", dir ? dir : ".");
+		bst_print("Read %s: mount.bigsmall %s\n",
+			  c->n_done > 1 ? "them" : "it", dir ? dir : ".");
 	free(dir);
 }
 
-/* ---- The command ------------------------------------------------------------
- */
+/* ---- The command --------------------------------------------------------- */
 
 static int compress_one(struct compress *c, struct job *job)
 {
@@ -437,6 +436,13 @@ static int name_outputs(struct compress *c, char **src, char **dst, size_t n)
 		bst_error("%s and %s would both become %s; nothing was "
 			  "written.",
 			  src[a], src[b], dst[b]);
+		code = BST_EXIT_REFUSED;
+	}
+	if (code == BST_EXIT_OK &&
+	    bst_naming_hits_source(dst, src, n, &a, &b)) {
+		bst_error("%s would become %s, which is to be read as well; "
+			  "nothing was written.",
+			  src[a], src[b]);
 		code = BST_EXIT_REFUSED;
 	}
 	return code;

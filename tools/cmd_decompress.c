@@ -45,8 +45,7 @@ struct decompress {
 	int out_is_dir;
 };
 
-/* ---- One container
- * ----------------------------------------------------------- */
+/* ---- One container ------------------------------------------------------- */
 
 /* The first thing that was wrong: where it is and what it means. */
 static int say_bad(struct bst_container *box, const struct bst_bad *bad)
@@ -134,12 +133,13 @@ static void report(const struct bst_container *box, const char *dst,
 {
 	char from[BST_SIZE_LEN], to[BST_SIZE_LEN];
 
-	printf("%s: %s → %s, %s, %.1f s\n", dst,
-	       bst_size(from, (uint64_t)box->st.st_size),
-	       bst_size(to, box->member.size),
-	       box->member.digest_alg == BS_DIGEST_SHA256 ? "SHA-256 agrees"
-							  : "checksums agree",
-	       seconds);
+	bst_print("%s: %s → %s, %s, %.1f s\n", dst,
+		  bst_size(from, (uint64_t)box->st.st_size),
+		  bst_size(to, box->member.size),
+		  box->member.digest_alg == BS_DIGEST_SHA256
+			  ? "SHA-256 agrees"
+			  : "checksums agree",
+		  seconds);
 }
 
 static int say_nameless(const char *src)
@@ -172,8 +172,7 @@ static int decompress_one(struct decompress *d, const char *src,
 	return code;
 }
 
-/* ---- The command
- * ------------------------------------------------------------- */
+/* ---- The command --------------------------------------------------------- */
 
 /* Where the file of 'src' goes; only the superblock is read.  *ret is NULL
  * where that does not say: decompress_one() tells why. */
@@ -217,6 +216,13 @@ static int name_outputs(struct decompress *d, char **src, char **dst, size_t n)
 		bst_error("%s and %s would both become %s; nothing was "
 			  "written.",
 			  src[a], src[b], dst[b]);
+		code = BST_EXIT_REFUSED;
+	}
+	if (code == BST_EXIT_OK &&
+	    bst_naming_hits_source(dst, src, n, &a, &b)) {
+		bst_error("%s would become %s, which is to be read as well; "
+			  "nothing was written.",
+			  src[a], src[b]);
 		code = BST_EXIT_REFUSED;
 	}
 	return code;

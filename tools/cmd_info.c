@@ -36,8 +36,7 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-/* ---- A container
- * ------------------------------------------------------------------ */
+/* ---- A container --------------------------------------------------------- */
 
 /* 'box' and 'cen' are NULL of a plain file. */
 static void json_tensor(struct bst_json *j, const struct bst_container *box,
@@ -156,7 +155,7 @@ static void tell(const struct bst_container *box, const struct bst_census *cen)
 	char hex[2 * BS_DIGEST_MAX + 1];
 	uint64_t size = box->member.size;
 
-	printf("%s: a .bs, format version %u\n", box->path, sum->version);
+	bst_print("%s: a .bs, format version %u\n", box->path, sum->version);
 	printf("%-8s %s\n", "holds",
 	       box->names ? "a safetensors file" : "a file of other bytes");
 	printf("%-8s %s → %s, %.2f %%\n", "size", bst_size(raw, size),
@@ -214,8 +213,7 @@ static int info_container(const char *path, int is_json)
 	return code;
 }
 
-/* ---- Any other file
- * ---------------------------------------------------------- */
+/* ---- Any other file ------------------------------------------------------ */
 
 static void tell_plain(const char *path, uint64_t size, const struct bs_st *st,
 		       const char *reason)
@@ -225,11 +223,11 @@ static void tell_plain(const char *path, uint64_t size, const struct bs_st *st,
 	unsigned dtype;
 	size_t i;
 
-	printf("%s: %s, %s\n", path,
-	       st ? "a safetensors file" : "a file of other bytes",
-	       bst_size(text, size));
+	bst_print("%s: %s, %s\n", path,
+		  st ? "a safetensors file" : "a file of other bytes",
+		  bst_size(text, size));
 	if (reason[0])
-		printf("%-8s %s\n", "because", reason);
+		bst_print("%-8s %s\n", "because", reason);
 	if (!st)
 		return;
 	printf("%-8s %zu\n", "tensors", bs_st_n_tensors(st));
@@ -276,8 +274,7 @@ static int info_plain(const char *path, int fd, uint64_t size, int is_json)
 	return BST_EXIT_OK;
 }
 
-/* ---- The command
- * ------------------------------------------------------------- */
+/* ---- The command --------------------------------------------------------- */
 
 static int info_path(const char *path, int is_json)
 {

@@ -54,8 +54,7 @@ struct findings {
 	double seconds;
 };
 
-/* ---- Looking
- * ------------------------------------------------------------------- */
+/* ---- Looking ------------------------------------------------------------- */
 
 /* Count the tensors that the bad stretches touch.  Both come in the order of
  * the file. */
@@ -126,8 +125,7 @@ static int judge(const struct findings *f)
 	return code;
 }
 
-/* ---- Telling
- * -------------------------------------------------------------------- */
+/* ---- Telling ------------------------------------------------------------- */
 
 static const char *severity(const struct bst_bad *bad)
 {
@@ -202,11 +200,11 @@ static void tell(const struct verify *v, const struct findings *f, int code)
 	tell_remedy(f);
 	if (code != BST_EXIT_OK || v->is_json)
 		return;
-	printf("%s: fine: %llu chunks, %s, %s, %.1f s\n", f->box.path,
-	       (unsigned long long)f->u.n_chunks,
-	       bst_size(raw, f->box.member.size),
-	       v->is_fast ? "stored checksums agree" : "SHA-256 agrees",
-	       f->seconds);
+	bst_print("%s: fine: %llu chunks, %s, %s, %.1f s\n", f->box.path,
+		  (unsigned long long)f->u.n_chunks,
+		  bst_size(raw, f->box.member.size),
+		  v->is_fast ? "stored checksums agree" : "SHA-256 agrees",
+		  f->seconds);
 }
 
 static void json_bad(struct bst_json *j, const struct findings *f,
@@ -263,8 +261,7 @@ static void tell_json(struct verify *v, const struct findings *f, int code)
 	bst_json_close(j, '}');
 }
 
-/* ---- The command
- * ----------------------------------------------------------------- */
+/* ---- The command --------------------------------------------------------- */
 
 static int verify_one(struct verify *v, const char *src)
 {

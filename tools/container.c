@@ -164,8 +164,7 @@ enum bs_result bst_container_check_copy(const struct bst_container *c)
 	return bs_peek(&src, &summary, NULL);
 }
 
-/* ---- Reading a little
- * -------------------------------------------------------- */
+/* ---- Reading a little ---------------------------------------------------- */
 
 struct reader {
 	struct bst_container *c;
@@ -266,8 +265,7 @@ enum bs_result bst_container_read(struct bst_container *c, uint64_t off,
 	return res;
 }
 
-/* ---- Names
- * -------------------------------------------------------------------- */
+/* ---- Names --------------------------------------------------------------- */
 
 enum bs_result bst_container_load_names(struct bst_container *c,
 					struct bs_error *err)

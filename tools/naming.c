@@ -167,3 +167,50 @@ int bst_naming_clash(char *const *paths, size_t n, size_t *a, size_t *b)
 	free(places);
 	return found;
 }
+
+static int compare_inodes(const void *pa, const void *pb)
+{
+	const struct place *a = pa, *b = pb;
+
+	if (a->dev != b->dev)
+		return a->dev < b->dev ? -1 : 1;
+	return a->ino < b->ino ? -1 : a->ino > b->ino;
+}
+
+int bst_naming_hits_source(char *const *dst, char *const *src, size_t n,
+			   size_t *a, size_t *b)
+{
+	size_t i, n_places = 0;
+	struct place *places;
+	struct stat st;
+	int found = 0;
+
+	places = calloc(n ? n : 1, sizeof(*places));
+	for (i = 0; places && i < n; i++) {
+		if (stat(src[i], &st) != 0)
+			continue;
+		places[n_places].dev = st.st_dev;
+		places[n_places].ino = st.st_ino;
+		places[n_places++].no = i;
+	}
+	if (n_places)
+		qsort(places, n_places, sizeof(*places), compare_inodes);
+	for (i = 0; i < n && n_places && !found; i++) {
+		struct place key = { 0 }, *hit;
+
+		if (!dst[i] || stat(dst[i], &st) != 0)
+			continue;
+		key.dev = st.st_dev;
+		key.ino = st.st_ino;
+		hit = bsearch(&key, places, n_places, sizeof(*places),
+			      compare_inodes);
+		if (!hit)
+			continue;
+		/* Its own source is recognised when it is opened. */
+		found = hit->no != i;
+		*a = i;
+		*b = hit->no;
+	}
+	free(places);
+	return found;
+}

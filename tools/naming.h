@@ -35,4 +35,8 @@ char *bst_naming_original(const char *base, const char *suffix);
 /* 1: two of the paths are the same file to be, their numbers in a and b. */
 int bst_naming_clash(char *const *paths, size_t n, size_t *a, size_t *b);
 
+/* 1: the result of source a would replace source b, which is another. */
+int bst_naming_hits_source(char *const *dst, char *const *src, size_t n,
+			   size_t *a, size_t *b);
+
 #endif /* BST_NAMING_H */

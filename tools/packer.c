@@ -452,8 +452,7 @@ static int read_all(struct packer *p)
 	return err;
 }
 
-/* ---- The whole
- * --------------------------------------------------------------- */
+/* ---- The whole ----------------------------------------------------------- */
 
 static int add_member(struct packer *p)
 {

@@ -50,18 +50,41 @@ static void wipe_line(void)
 	progress.width = 0;
 }
 
-/* Print one line, with control characters made harmless. */
+/* Write what 'fmt' says into line[LINE_MAX_LEN], with control characters made
+ * harmless: C0, DEL, and C1 as UTF-8 has it.  A new line may end it. */
+static void word_line(char *line, const char *fmt, va_list ap)
+{
+	unsigned char *s = (unsigned char *)line;
+	size_t i;
+
+	vsnprintf(line, LINE_MAX_LEN, fmt, ap);
+	for (i = 0; s[i]; i++) {
+		if ((s[i] < 0x20 && !(s[i] == '\n' && !s[i + 1])) ||
+		    s[i] == 0x7f)
+			s[i] = '?';
+		if (s[i] == 0xc2 && s[i + 1] >= 0x80 && s[i + 1] < 0xa0)
+			s[i] = s[i + 1] = '?';
+	}
+}
+
 static void put_sentence(const char *prefix, const char *fmt, va_list ap)
 {
 	char line[LINE_MAX_LEN];
-	size_t i;
 
-	vsnprintf(line, sizeof(line), fmt, ap);
-	for (i = 0; line[i]; i++)
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
+	word_line(line, fmt, ap);
 	wipe_line();
 	fprintf(stderr, "%s: %s\n", prefix, line);
+}
+
+void bst_print(const char *fmt, ...)
+{
+	char line[LINE_MAX_LEN];
+	va_list ap;
+
+	va_start(ap, fmt);
+	word_line(line, fmt, ap);
+	va_end(ap);
+	fputs(line, stdout);
 }
 
 void bst_error(const char *fmt, ...)

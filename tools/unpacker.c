@@ -84,8 +84,7 @@ static int fail(struct unpacker *p, int exit_code, const char *fmt, ...)
 	return 1;
 }
 
-/* ---- Workers
- * ----------------------------------------------------------------- */
+/* ---- Workers ------------------------------------------------------------- */
 
 static enum bs_result decode_chunk(struct unpacker *p, struct worker_mem *mem,
 				   const struct slab *slab, unsigned i,
@@ -161,8 +160,7 @@ static int work_slab(void *ctx, unsigned worker, void *item)
 	return 0;
 }
 
-/* ---- The sink
- * ------------------------------------------------------------------ */
+/* ---- The sink ------------------------------------------------------------ */
 
 static struct bst_bad *add_bad(struct unpacker *p)
 {
@@ -240,8 +238,7 @@ static int take_slab(void *ctx, void *item)
 	return 0;
 }
 
-/* ---- The walker
- * ---------------------------------------------------------------- */
+/* ---- The walker ---------------------------------------------------------- */
 
 static void opened_free(struct opened *of)
 {
@@ -393,8 +390,7 @@ static int walk_all(struct unpacker *p)
 	return 0;
 }
 
-/* ---- The whole
- * ------------------------------------------------------------------ */
+/* ---- The whole ----------------------------------------------------------- */
 
 static int get_memory(struct unpacker *p)
 {
