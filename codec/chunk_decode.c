@@ -177,46 +177,61 @@ static void sum_classes(uint16_t *q, const struct bs_classes *rows,
 	}
 }
 
+/*
+ * Symbols to values, bytes where the plane's width allows: half the work for
+ * all that follows.  'q' as for rans_decode.  Sums are of 'type', so that
+ * vectors hold as many as they can.
+ */
+#define TO_VALUES(type)                                                      \
+	do {                                                                 \
+		type *restrict to = value;                                   \
+		type mask = (type)((1u << p->width) - 1);                    \
+		type base = (type)p->base;                                   \
+                                                                             \
+		for (i = 0; i < n; i++) {                                    \
+			type v = (type)(sym[i] + base);                      \
+                                                                             \
+			if (q)                                               \
+				v = (type)(v + ((uint32_t)q[i] >>            \
+						p->table_log2 << p->shift)); \
+			to[i] = v & mask;                                    \
+		}                                                            \
+	} while (0)
+
+static void to_values(const struct bs_plane *p, const uint8_t *restrict sym,
+		      const uint16_t *restrict q, void *value, size_t n)
+{
+	size_t i;
+
+	if (p->width <= 8)
+		TO_VALUES(uint8_t);
+	else
+		TO_VALUES(uint16_t);
+}
+
 /* Replace the values of escaped elements by the next escapes. */
 static enum bs_result take_escapes(struct layout *lay, unsigned plane,
-				   const uint8_t *sym, uint16_t *value,
-				   size_t n)
+				   const uint8_t *sym, void *value, size_t n)
 {
 	const struct bs_plane *p = &lay->desc->planes[plane];
 	unsigned len = bs_escape_len(p);
 	uint32_t mask = (1u << p->width) - 1;
-	size_t i;
+	const uint8_t *end = sym + n, *at = sym;
 
-	for (i = 0; i < n; i++) {
-		if (sym[i] != p->escape)
-			continue;
+	/* Escapes are rare: memchr() passes over the rest. */
+	while ((at = memchr(at, p->escape, (size_t)(end - at)))) {
 		CHECK(lay->n_escapes[plane] > 0);
 		lay->n_escapes[plane]--;
-		value[i] = (uint16_t)((len == 1 ? *lay->escapes
-						: get_u16(lay->escapes)) &
-				      mask);
+		if (len == 1)
+			((uint8_t *)value)[at - sym] =
+				(uint8_t)(*lay->escapes & mask);
+		else
+			((uint16_t *)value)[at - sym] =
+				(uint16_t)(get_u16(lay->escapes) & mask);
 		lay->escapes += len;
+		at++;
 	}
 	return BS_OK;
-}
-
-/* Symbols to values; 'q' as for rans_decode. */
-static void to_values(const struct bs_plane *p, const uint8_t *sym,
-		      const uint16_t *q, uint16_t *value, size_t n)
-{
-	uint32_t mask = (1u << p->width) - 1, base = (uint32_t)p->base;
-	size_t i;
-
-	if (!q) {
-		for (i = 0; i < n; i++)
-			value[i] = (uint16_t)((sym[i] + base) & mask);
-		return;
-	}
-	for (i = 0; i < n; i++) {
-		uint32_t offset = (uint32_t)(q[i] >> p->table_log2) << p->shift;
-
-		value[i] = (uint16_t)((sym[i] + base + offset) & mask);
-	}
 }
 
 /* What decoding one plane needs, the same for shared and local tables. */
@@ -260,7 +275,7 @@ static enum bs_result decode_plane(const struct plane_job *job,
 		if (p->coding == PLANE_CODED) {
 			to_values(p, ws->sym, q, ws->value, n);
 			src = ws->value;
-			src_bytes = 2;
+			src_bytes = bs_escape_len(p);
 		}
 		if (p->escape != NO_ESCAPE) {
 			res = take_escapes(lay, job->index, ws->sym, ws->value,
@@ -350,51 +365,56 @@ static const uint8_t *raw_bytes(const struct layout *lay,
 	return ws->patch;
 }
 
+/* Value bits [first, first + bits) of n elements at 'dst', from a piece's
+ * bytes at 'off' of the raw section. */
 static void merge_piece(const struct layout *lay, struct bs_workspace *ws,
 			const struct bs_plane *p, unsigned first, unsigned bits,
-			size_t off, uint8_t *dst)
+			size_t off, uint8_t *dst, size_t n)
 {
 	const struct bs_kernels *k = bs_kernels();
-	unsigned unit = lay->desc->unit, n_seg, s;
+	const uint8_t *src = raw_bytes(lay, ws, off, bs_piece_len(bits, n));
 	struct bs_segment seg[PARTS_MAX];
-	size_t i, n;
+	unsigned n_seg, s;
 
+	if (bits < 8) {
+		bs_piece_unpack(ws->piece, src, bits, (n + 63) / 64);
+		src = ws->piece;
+	}
 	n_seg = bs_segments(p, first, bits, seg);
-	for (i = 0; i < lay->n; i += n) {
-		size_t len;
-		const uint8_t *src;
+	for (s = 0; s < n_seg; s++)
+		k->plane_or(dst, lay->desc->unit, src, 1, n, seg[s].src_shift,
+			    seg[s].bits, seg[s].lo);
+}
 
-		n = lay->n - i < BLOCK ? lay->n - i : BLOCK;
-		len = bs_piece_len(bits, n);
-		src = raw_bytes(lay, ws, off, len);
-		off += len;
-		if (bits < 8) {
-			bs_piece_unpack(ws->piece, src, bits, (n + 63) / 64);
-			src = ws->piece;
+/* All pieces of n elements from the i-th, a multiple of 64, at 'dst'. */
+static void merge_block(const struct layout *lay, struct bs_workspace *ws,
+			size_t i, uint8_t *dst, size_t n)
+{
+	size_t off = 0; /* of the piece */
+	unsigned k, first, bits;
+
+	for (k = 0; k < lay->desc->n_planes; k++) {
+		const struct bs_plane *p = &lay->desc->planes[k];
+
+		if (!is_raw(p, &ws->local[k]))
+			continue;
+		for (first = 0; first < p->width; first += bits) {
+			bits = bs_piece_bits(p->width - first);
+			merge_piece(lay, ws, p, first, bits,
+				    off + bs_piece_len(bits, i), dst, n);
+			off += bs_piece_len(bits, lay->n);
 		}
-		for (s = 0; s < n_seg; s++)
-			k->plane_or(dst + i * unit, unit, src, 1, n,
-				    seg[s].src_shift, seg[s].bits, seg[s].lo);
 	}
 }
 
 static void merge_raw(const struct layout *lay, struct bs_workspace *ws,
 		      uint8_t *dst)
 {
-	size_t off = 0;
-	unsigned i;
+	size_t i, n;
 
-	for (i = 0; i < lay->desc->n_planes; i++) {
-		const struct bs_plane *p = &lay->desc->planes[i];
-		unsigned first, bits;
-
-		if (!is_raw(p, &ws->local[i]))
-			continue;
-		for (first = 0; first < p->width; first += bits) {
-			bits = bs_piece_bits(p->width - first);
-			merge_piece(lay, ws, p, first, bits, off, dst);
-			off += bs_piece_len(bits, lay->n);
-		}
+	for (i = 0; i < lay->n; i += n) {
+		n = lay->n - i < BLOCK ? lay->n - i : BLOCK;
+		merge_block(lay, ws, i, dst + i * lay->desc->unit, n);
 	}
 }
 
@@ -439,7 +459,10 @@ static enum bs_result decode_planes(const struct bs_chunk *chunk,
 	if (res)
 		return res;
 	element = constant_bits(&m->desc);
-	bs_fill(dst, chunk->raw_len, &element, m->desc.unit);
+	if (element)
+		bs_fill(dst, chunk->raw_len, &element, m->desc.unit);
+	else
+		memset(dst, 0, chunk->raw_len);
 	if (lay.has_coded)
 		res = decode_coded(&lay, m, blob->width,
 				   chunk->blob_off / m->desc.unit, ws, dst);

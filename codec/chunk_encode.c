@@ -146,35 +146,57 @@ static void choose_local(struct encoding *e, unsigned plane)
 		e->has_coded = true;
 }
 
-/* Values to symbols; escapes go to the side.  False: not codable. */
+/* Every escape of ws->sym puts its value to the side, last first. */
+static bool put_escapes(struct encoding *e, unsigned plane, size_t n)
+{
+	const struct bs_plane *p = &e->coder->desc.planes[plane];
+	unsigned len = bs_escape_len(p);
+	const uint8_t *sym = e->ws->sym, *at;
+
+	while ((at = memrchr(sym, p->escape, n))) {
+		n = (size_t)(at - sym);
+		if (e->escapes - e->ws->escapes < (ptrdiff_t)len)
+			return false;
+		e->escapes -= len;
+		if (len == 1)
+			*e->escapes = (uint8_t)e->ws->value[n];
+		else
+			put_u16(e->escapes, e->ws->value[n]);
+		e->n_escapes[plane]++;
+	}
+	return true;
+}
+
+/* Values to symbols; escapes go to the side.  False: not codable.  (A symbol
+ * without a frequency and without an escape is for bs_rans_encode() to see.) */
 static bool to_symbols(struct encoding *e, unsigned plane, size_t n)
 {
 	const struct bs_plane *p = &e->coder->desc.planes[plane];
 	const struct bs_enc_symbol *enc = e->coder->planes[plane]->enc;
-	unsigned len = bs_escape_len(p);
-	uint32_t mask = (1u << p->width) - 1;
-	uint32_t base = (uint32_t)p->base;
+	uint16_t mask = (uint16_t)((1u << p->width) - 1);
+	uint16_t base = (uint16_t)p->base, last = (uint16_t)(p->n_symbols - 1);
+	const uint16_t *restrict value = e->ws->value;
+	uint8_t *restrict sym = e->ws->sym;
+	uint8_t symbol_of[SYMBOLS_MAX];
+	uint16_t s, most = 0;
 	size_t i;
 
-	for (i = n; i-- > 0;) {
-		uint32_t s = (e->ws->value[i] - base) & mask;
-
-		if (s < p->n_symbols && s != p->escape && enc[s].limit) {
-			e->ws->sym[i] = (uint8_t)s;
-			continue;
+	if (p->escape == NO_ESCAPE) {
+		for (i = 0; i < n; i++) {
+			s = (uint16_t)(value[i] - base) & mask;
+			most = s > most ? s : most;
+			sym[i] = (uint8_t)s;
 		}
-		if (p->escape == NO_ESCAPE ||
-		    e->escapes - e->ws->escapes < (ptrdiff_t)len)
-			return false;
-		e->ws->sym[i] = (uint8_t)p->escape;
-		e->escapes -= len;
-		if (len == 1)
-			*e->escapes = (uint8_t)e->ws->value[i];
-		else
-			put_u16(e->escapes, e->ws->value[i]);
-		e->n_escapes[plane]++;
+		return most <= last;
 	}
-	return true;
+	for (i = 0; i < SYMBOLS_MAX; i++)
+		symbol_of[i] =
+			(uint8_t)(i <= last && enc[i].limit ? i : p->escape);
+	for (i = 0; i < n; i++) {
+		s = (uint16_t)(value[i] - base) & mask;
+		sym[i] = s < SYMBOLS_MAX ? symbol_of[s] : (uint8_t)p->escape;
+	}
+	return put_escapes(e, plane, n);
 }
 
 /* Elements [at, at + n) of one plane into ws->sym. */
