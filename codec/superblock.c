@@ -114,6 +114,9 @@ static enum bs_result parse(struct bs_superblock *sb, const uint8_t *b,
 	if (memcmp(b, SB_MAGIC, SB_MAGIC_LEN))
 		return bs_fail(err, BS_ERR_MAGIC, off,
 			       "not a bigsmall container");
+	if (file_len < SB_LEN)
+		return bs_fail(err, BS_ERR_TRUNCATED, off,
+			       "the file is cut off within its superblock");
 	if (get_u16(b + SB_SUPERBLOCK_LENGTH) != SB_LEN ||
 	    bs_xxh3_64(b, SB_CHECKSUM) != get_u64(b + SB_CHECKSUM))
 		return bs_fail(err, BS_ERR_CHECKSUM, off,
@@ -179,8 +182,7 @@ enum bs_result bs_superblock_read(const struct bs_source *src,
 			       "reading failed: %s", strerror(-io));
 	res2 = parse(&copy, b, src->size, src->size - SB_LEN, NULL);
 	if (res2) {
-		if (res == BS_ERR_MAGIC && res2 != BS_ERR_MAGIC &&
-		    res2 != BS_ERR_CHECKSUM)
+		if (res == BS_ERR_MAGIC && res2 != BS_ERR_MAGIC)
 			return parse(&copy, b, src->size, src->size - SB_LEN,
 				     err);
 		return res;
