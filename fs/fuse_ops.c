@@ -187,6 +187,7 @@ static const char *dir_entry(struct bsfs_session *s, struct bsfs_inode *dir,
 {
 	static const char *const control[] = { "store", "stats", "problems" };
 	const struct bsfs_name *name;
+	struct bsfs_inode *n;
 
 	memset(st, 0, sizeof(*st));
 	st->st_mode = S_IFDIR;
@@ -194,10 +195,15 @@ static const char *dir_entry(struct bsfs_session *s, struct bsfs_inode *dir,
 	if (off < 2)
 		return off ? ".." : ".";
 	off -= 2;
-	if (!h->listing) {
-		st->st_mode = off ? S_IFREG : S_IFDIR;
-		return off < 3 ? control[off] : NULL;
+	if (!h->listing && off < 3 &&
+	    bsfs_inode_lookup(s, dir, control[off], &n) == 0) {
+		st->st_mode = n->attr.st_mode;
+		st->st_ino = n->attr.st_ino;
+		bsfs_inode_forget(s, n, 1);
+		return control[off];
 	}
+	if (!h->listing)
+		return NULL;
 	if (off >= h->listing->n_names)
 		return NULL;
 	name = &h->listing->names[off];

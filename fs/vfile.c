@@ -202,9 +202,9 @@ static struct bsfs_vfile *find(struct bsfs_vfiles *v,
 	return f;
 }
 
-/* Take the longest unused out of the list if there are too many, or if 'all'.
- * Under the lock; the caller closes it. */
-static struct bsfs_vfile *take_idle(struct bsfs_vfiles *v, int all)
+/* Take the longest unused out of the list if there are too many.  Under the
+ * lock; the caller closes it. */
+static struct bsfs_vfile *take_idle(struct bsfs_vfiles *v)
 {
 	struct bsfs_vfile **p, **oldest = NULL, *f;
 	size_t n = 0, mem = 0;
@@ -217,21 +217,21 @@ static struct bsfs_vfile *take_idle(struct bsfs_vfiles *v, int all)
 		if (!oldest || (*p)->last_use < (*oldest)->last_use)
 			oldest = p;
 	}
-	if (!oldest || (!all && n <= IDLE_MAX && mem <= IDLE_MEM_MAX))
+	if (!oldest || (n <= IDLE_MAX && mem <= IDLE_MEM_MAX))
 		return NULL;
 	f = *oldest;
 	*oldest = f->next;
 	return f;
 }
 
-static void close_idle(struct bsfs_session *s, int all)
+static void close_idle(struct bsfs_session *s)
 {
 	struct bsfs_vfiles *v = s->vfiles;
 	struct bsfs_vfile *f;
 
 	do {
 		pthread_mutex_lock(&v->lock);
-		f = take_idle(v, all);
+		f = take_idle(v);
 		pthread_mutex_unlock(&v->lock);
 		if (f) {
 			bsfs_count(s->stats, BSFS_N_OPEN_CONTAINERS, -1);
@@ -284,17 +284,25 @@ void bsfs_vfile_put(struct bsfs_session *s, struct bsfs_vfile *f)
 	f->last_use = ++v->n_uses;
 	f->n_users--;
 	pthread_mutex_unlock(&v->lock);
-	close_idle(s, 0);
+	close_idle(s);
 }
 
 void bsfs_vfiles_free(struct bsfs_session *s)
 {
-	if (!s->vfiles)
+	struct bsfs_vfiles *v = s->vfiles;
+
+	if (!v)
 		return;
-	close_idle(s, 1);
-	assert(!s->vfiles->first);
-	pthread_mutex_destroy(&s->vfiles->lock);
-	free(s->vfiles);
+	/* When a mount ends the kernel does not wait for the last RELEASE, so
+	 * some may have users still. */
+	while (v->first) {
+		struct bsfs_vfile *f = v->first;
+
+		v->first = f->next;
+		close_vfile(s, f);
+	}
+	pthread_mutex_destroy(&v->lock);
+	free(v);
 	s->vfiles = NULL;
 }
 
