@@ -97,8 +97,10 @@ check() {
 	fi
 	try "$label: verify" "$bin" verify "$bs"
 	try "$label: info" "$bin" info "$bs"
-	try "$label: info --json" "$bin" info --json "$bs" &&
-		try "$label: JSON of info" python3 -m json.tool "$work/out"
+	if try "$label: info --json" "$bin" info --json "$bs"; then
+		mv "$work/out" "$work/json"
+		try "$label: JSON of info" python3 -m json.tool "$work/json"
+	fi
 	try "$label: decompress" "$bin" decompress -o "$work/back/" "$bs" &&
 		try "$label: decompressed" cmp "$src" "$work/back/${src##*/}"
 	rm -f "$work/back/${src##*/}"
@@ -129,7 +131,9 @@ for group in good opaque plain; do
 	done
 done
 
-if [ -c /dev/fuse ] && (: <>/dev/fuse) 2>/dev/null; then
+if ! "$bin" --help | grep -q '^  mount '; then
+	echo "odd: there is no command mount: the mount was not tried"
+elif [ -c /dev/fuse ] && (: <>/dev/fuse) 2>/dev/null; then
 	check_mount
 else
 	echo "odd: /dev/fuse cannot be opened: the mount was not tried"
