@@ -12,12 +12,10 @@
 
 #include <errno.h>
 #include <stdio.h>
-
 #define MODE 0640
 #define MTIME INT64_C(-1234567890123456789)
 #define SUFFIX ".safetensors"
 static struct bs_workspace *ws;
-
 /* A blob to be; the file is all of them, the first one once more at its end. */
 struct part {
 	unsigned dtype;
