@@ -3,9 +3,12 @@
 #
 # run.sh - install what the tests need, build, run all of them
 #
-# usage: sh tests/run.sh [CTEST OPTION]...	e.g. -L unit, -R mount
+# usage: sh tests/run.sh [CTEST OPTION]...	e.g. -L unit, -R fs/damage
 #
-# Exit 0: every test passed or was skipped with its reason.
+# Three builds: as released, with everything; with AddressSanitizer and
+# UndefinedBehaviorSanitizer the unit tests, the fuzzers' corpora and the mount;
+# with ThreadSanitizer what has threads.  With options, the first alone.
+# Exit 0: every test passed, or was skipped and said why.
 
 set -eu
 
@@ -14,6 +17,27 @@ cd "$root"
 sh packaging/deps.sh build run test
 
 jobs=$(nproc)
-cmake --preset test >/dev/null
-cmake --build --preset test -j "$jobs"
-ctest --test-dir build/test --output-on-failure "$@"
+
+# build_and_test PRESET [CTEST OPTION]...
+build_and_test() {
+	preset=$1
+	shift
+	echo "== $preset"
+	cmake --preset "$preset" >/dev/null
+	cmake --build --preset "$preset" -j "$jobs" >"build/$preset.log" 2>&1 ||
+		{
+			cat "build/$preset.log"
+			exit 1
+		}
+	ctest --test-dir "build/$preset" --output-on-failure \
+		--no-tests=error "$@"
+}
+
+if [ $# -gt 0 ]; then
+	build_and_test test "$@"
+	exit
+fi
+build_and_test asan -L 'unit|fuzz|fs'
+TSAN_OPTIONS="suppressions=$root/tests/tsan.supp" \
+	build_and_test tsan -R 'unit/test_cache|unit/test_uring|fs/'
+build_and_test test

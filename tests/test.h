@@ -56,6 +56,14 @@ static inline uint64_t random_u64(uint64_t *state)
 	return *state * UINT64_C(2685821657736338717);
 }
 
+/* A count of randomised cases: tests/long.sh asks for more. */
+static inline unsigned rounds(unsigned n)
+{
+	const char *times = getenv("BIGSMALL_ROUNDS");
+
+	return times ? n * (unsigned)atoi(times) : n;
+}
+
 /* About normal, mean 0, deviation 1: twelve uniforms. */
 static inline float random_normal(uint64_t *state)
 {

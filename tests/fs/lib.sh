@@ -125,7 +125,10 @@ end_mount() {
 	wait "$daemon"
 	code=$?
 	daemon=
-	[ "$code" -eq 0 ] || fail "the daemon's exit code is $code"
+	[ "$code" -eq 0 ] || {
+		fail "the daemon's exit code is $code"
+		sed 's/^/    /' "$work/log.err"
+	}
 	if [ "${2:-}" != noisy ] && [ -s "$work/log.err" ]; then
 		fail "the daemon said:"
 		sed 's/^/    /' "$work/log.err"
@@ -154,6 +157,11 @@ refused() {
 # stat_of KEY: a number of .bigsmall/stats
 stat_of() {
 	sed -n "s/^ *\"$1\": \([0-9]*\),*\$/\1/p" "$work/mnt/.bigsmall/stats"
+}
+
+# is_sanitized: the programs are built with a sanitizer: slow, and large
+is_sanitized() {
+	nm "$bin/mount.bigsmall" 2>/dev/null | grep -q '__[at]san_init'
 }
 
 # model NAME [KIB [SEED]]: orig/NAME.safetensors, and its container in store/

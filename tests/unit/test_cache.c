@@ -223,9 +223,9 @@ static void *read_many(void *arg)
 {
 	struct shared *s = arg;
 	uint64_t seed = (uintptr_t)&seed | 1;
-	int i;
+	unsigned i;
 
-	for (i = 0; i < N_ROUNDS; i++) {
+	for (i = 0; i < rounds(N_ROUNDS); i++) {
 		uint64_t r = random_u64(&seed);
 
 		read_one(s, r % N_CHUNKS, (r >> 32) % 50 == 0);
@@ -251,7 +251,7 @@ static void test_threads(void **state)
 	assert_int_equal(s.n_wrong, 0);
 	bsfs_cache_get_stats(s.cache, &st);
 	assert_int_equal(st.hits + st.misses + st.waits,
-			 (uint64_t)N_THREADS * N_ROUNDS);
+			 (uint64_t)N_THREADS * rounds(N_ROUNDS));
 	assert_true(st.evictions > 0 && st.failures > 0);
 	assert_true(st.peak <= (N_CHUNKS / 2 + N_THREADS) * LEN);
 	bsfs_cache_free(s.cache);

@@ -236,7 +236,7 @@ static void test_damage(void **state)
 
 			fill(raw, len, dtypes[d], (enum kind)kind, &seed);
 			one_make(&o, raw, len, dtypes[d], 1);
-			for (round = 0; round < 600; round++) {
+			for (round = 0; round < rounds(600); round++) {
 				uint8_t *s = o.mem.p + o.chunk.stored_off;
 				size_t at =
 					random_u64(&seed) % o.chunk.stored_len;
