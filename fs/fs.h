@@ -75,6 +75,17 @@ struct bsfs_options {
  */
 int bsfs_run(const struct bsfs_options *opt);
 
+enum bsfs_mount {
+	BSFS_MOUNT_NONE,
+	BSFS_MOUNT_OURS,
+	BSFS_MOUNT_OTHER,
+};
+
+/* What is on top at 'path', absolute and without links, and its device number
+ * ('ret_dev' may be NULL).  Asked of the kernel's table: a mount whose daemon is
+ * gone or hangs must not be touched to be found. */
+enum bsfs_mount bsfs_mount_at(const char *path, uint64_t *ret_dev);
+
 /* ---- Inside fs/ -------------------------------------------------------- */
 
 /* A version of a store file: equal identities mean equal bytes. */

@@ -94,32 +94,52 @@ static void unescape(char *s)
 	*to = 0;
 }
 
-/* The device of the mount that is on top at 'mountpoint', or 0.  Asked of the
- * table, since touching the mount itself may hang. */
-static uint64_t device_at(const char *mountpoint)
+/* "ID PARENT MAJOR:MINOR ROOT PATH OPTIONS ... - TYPE SOURCE OPTIONS": whether
+ * the mount is on 'path', and then what it is. */
+static int parse_mount(char *line, const char *path, uint64_t *ret_dev,
+		       enum bsfs_mount *ret)
+{
+	unsigned major_no, minor_no;
+	char *at = line, *type, *end;
+	int i;
+
+	if (sscanf(line, "%*d %*d %u:%u", &major_no, &minor_no) != 2)
+		return 0;
+	for (i = 0; i < 4 && at; i++) {
+		at = strchr(at, ' ');
+		at = at ? at + 1 : NULL;
+	}
+	end = at ? strchr(at, ' ') : NULL;
+	type = end ? strstr(end, " - ") : NULL;
+	if (!type)
+		return 0;
+	*end = 0;
+	unescape(at);
+	if (strcmp(at, path) != 0)
+		return 0;
+	*ret_dev = makedev(major_no, minor_no);
+	*ret = strncmp(type, " - fuse.bigsmall ", 17) ? BSFS_MOUNT_OTHER
+						      : BSFS_MOUNT_OURS;
+	return 1;
+}
+
+enum bsfs_mount bsfs_mount_at(const char *path, uint64_t *ret_dev)
 {
 	FILE *file = fopen("/proc/self/mountinfo", "re");
+	enum bsfs_mount ret = BSFS_MOUNT_NONE;
 	char *line = NULL;
-	size_t len = 0;
 	uint64_t dev = 0;
+	size_t len = 0;
 
-	if (!file)
-		return 0;
-	while (getline(&line, &len, file) > 0) {
-		unsigned major, minor;
-		char *path = malloc(len);
-
-		if (path && sscanf(line, "%*d %*d %u:%u %*s %s", &major, &minor,
-				   path) == 3) {
-			unescape(path);
-			if (!strcmp(path, mountpoint))
-				dev = makedev(major, minor);
-		}
-		free(path);
-	}
+	/* The last one in the table is on top. */
+	while (file && getline(&line, &len, file) > 0)
+		parse_mount(line, path, &dev, &ret);
 	free(line);
-	fclose(file);
-	return dev;
+	if (file)
+		fclose(file);
+	if (ret_dev)
+		*ret_dev = dev;
+	return ret;
 }
 
 static void run_fusermount(const struct bsfs_session *s)
@@ -141,8 +161,11 @@ static void run_fusermount(const struct bsfs_session *s)
 
 void bsfs_session_detach(const struct bsfs_session *s)
 {
+	uint64_t dev;
+
 	/* Another may have been mounted over it, or it may be gone. */
-	if (!s->dev || device_at(s->opt->mountpoint) != s->dev)
+	if (bsfs_mount_at(s->opt->mountpoint, &dev) != BSFS_MOUNT_OURS ||
+	    dev != s->dev)
 		return;
 	if (geteuid() == 0)
 		umount2(s->opt->mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW);
@@ -379,7 +402,7 @@ int bsfs_run(const struct bsfs_options *opt)
 	if (!err)
 		err = mount_session(&s);
 	if (!err) {
-		s.dev = device_at(opt->mountpoint);
+		bsfs_mount_at(opt->mountpoint, &s.dev);
 		if (geteuid() == 0)
 			raise_read_ahead(&s);
 		err = bsfs_watch_start(&s);

@@ -413,7 +413,7 @@ static int compress_all(struct compress *c, char **src, char **dst, size_t n)
 /* Decide every output, and refuse before anything is written if two are one. */
 static int name_outputs(struct compress *c, char **src, char **dst, size_t n)
 {
-	size_t i, a, b;
+	size_t i;
 	int code;
 
 	code = bst_naming_outdir("compress", c->out, n, c->dry_run,
@@ -432,19 +432,8 @@ static int name_outputs(struct compress *c, char **src, char **dst, size_t n)
 			code = BST_EXIT_SYSTEM;
 		}
 	}
-	if (code == BST_EXIT_OK && bst_naming_clash(dst, n, &a, &b)) {
-		bst_error("%s and %s would both become %s; nothing was "
-			  "written.",
-			  src[a], src[b], dst[b]);
-		code = BST_EXIT_REFUSED;
-	}
-	if (code == BST_EXIT_OK &&
-	    bst_naming_hits_source(dst, src, n, &a, &b)) {
-		bst_error("%s would become %s, which is to be read as well; "
-			  "nothing was written.",
-			  src[a], src[b]);
-		code = BST_EXIT_REFUSED;
-	}
+	if (code == BST_EXIT_OK)
+		code = bst_naming_check(src, dst, n);
 	return code;
 }
 

@@ -203,7 +203,7 @@ static int name_output(struct decompress *d, const char *src, char **ret)
 
 static int name_outputs(struct decompress *d, char **src, char **dst, size_t n)
 {
-	size_t i, a, b;
+	size_t i;
 	int code;
 
 	code = bst_naming_outdir("decompress", d->out, n, 0, &d->out_is_dir);
@@ -212,19 +212,8 @@ static int name_outputs(struct decompress *d, char **src, char **dst, size_t n)
 		if (code == BST_EXIT_SYSTEM)
 			bst_error("out of memory.");
 	}
-	if (code == BST_EXIT_OK && bst_naming_clash(dst, n, &a, &b)) {
-		bst_error("%s and %s would both become %s; nothing was "
-			  "written.",
-			  src[a], src[b], dst[b]);
-		code = BST_EXIT_REFUSED;
-	}
-	if (code == BST_EXIT_OK &&
-	    bst_naming_hits_source(dst, src, n, &a, &b)) {
-		bst_error("%s would become %s, which is to be read as well; "
-			  "nothing was written.",
-			  src[a], src[b]);
-		code = BST_EXIT_REFUSED;
-	}
+	if (code == BST_EXIT_OK)
+		code = bst_naming_check(src, dst, n);
 	return code;
 }
 

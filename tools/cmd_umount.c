@@ -81,14 +81,14 @@ static int unmount_as_user(char *path, int is_lazy)
 
 static int unmount(const char *dir, int is_lazy)
 {
-	char *path = bst_mounts_path(dir);
+	char *path = bst_mount_path(dir);
 	int code;
 
 	if (!path) {
 		bst_error("%s: %s.", dir, strerror(errno));
 		return BST_EXIT_USAGE;
 	}
-	if (bst_mounts_at(path) != 1) {
+	if (bsfs_mount_at(path, NULL) != BSFS_MOUNT_OURS) {
 		bst_error("%s is not mounted by bigsmall.", dir);
 		code = BST_EXIT_USAGE;
 	} else if (geteuid() == 0) {

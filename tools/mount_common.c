@@ -22,6 +22,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "files.h"
+
 #define CACHE_DEFAULT ((uint64_t)256 << 20)
 #define PROBLEMS_SHOWN 5
 
@@ -183,6 +185,25 @@ int bst_mount_options(struct bst_mount *m, const char *list)
 
 /* ---- Where --------------------------------------------------------------- */
 
+char *bst_mount_path(const char *path)
+{
+	const char *base = bst_base_name(path);
+	char *dir, *real, *ret;
+
+	/* "..", "." and "/" have no last component of their own. */
+	if (!*base || !strcmp(base, ".") || !strcmp(base, "..") ||
+	    base[strcspn(base, "/")])
+		return realpath(path, NULL);
+	dir = bst_dir_name(path);
+	real = dir ? realpath(dir, NULL) : NULL;
+	free(dir);
+	if (!real)
+		return NULL;
+	ret = bst_join(strcmp(real, "/") ? real : "", base);
+	free(real);
+	return ret;
+}
+
 static int say_bad_dir(const char *path, int err)
 {
 	if (err == ENOTCONN)
@@ -217,8 +238,8 @@ static int is_inside(const char *path, const char *dir)
 
 static int find_places(struct bst_mount *m)
 {
-	char *path = bst_mounts_path(m->at ? m->at : m->dir);
-	int is_ours = path && bst_mounts_at(path) == 1;
+	char *path = bst_mount_path(m->at ? m->at : m->dir);
+	int is_ours = path && bsfs_mount_at(path, NULL) == BSFS_MOUNT_OURS;
 	int code;
 
 	free(path);

@@ -36,13 +36,8 @@ int bst_mount_options(struct bst_mount *m, const char *list);
 /* Mount, and print what is there now; returns the exit code. */
 int bst_mount_run(struct bst_mount *m);
 
-/* ---- mounts.c: the table of mounts --------------------------------------- */
-
 /* The path of a directory without links in it, found without touching what may
  * be mounted on it; the caller's to free.  NULL: errno says why. */
-char *bst_mounts_path(const char *path);
-
-/* What is mounted on 'path': 0 nothing, 1 a mount of ours, 2 another's. */
-int bst_mounts_at(const char *path);
+char *bst_mount_path(const char *path);
 
 #endif /* BST_MOUNT_COMMON_H */

@@ -135,7 +135,8 @@ static int is_same_place(const struct place *a, const struct place *b)
 	       !strcmp(a->ino ? a->name : a->path, b->ino ? b->name : b->path);
 }
 
-int bst_naming_clash(char *const *paths, size_t n, size_t *a, size_t *b)
+/* 1: two of the paths are the same file to be, their numbers in a and b. */
+static int find_clash(char *const *paths, size_t n, size_t *a, size_t *b)
 {
 	struct place *places;
 	size_t i, n_places = 0;
@@ -177,8 +178,9 @@ static int compare_inodes(const void *pa, const void *pb)
 	return a->ino < b->ino ? -1 : a->ino > b->ino;
 }
 
-int bst_naming_hits_source(char *const *dst, char *const *src, size_t n,
-			   size_t *a, size_t *b)
+/* 1: the result of source a would replace source b, which is another. */
+static int find_hit(char *const *src, char *const *dst, size_t n, size_t *a,
+		    size_t *b)
 {
 	size_t i, n_places = 0;
 	struct place *places;
@@ -213,4 +215,23 @@ int bst_naming_hits_source(char *const *dst, char *const *src, size_t n,
 	}
 	free(places);
 	return found;
+}
+
+int bst_naming_check(char *const *src, char *const *dst, size_t n)
+{
+	size_t a, b;
+
+	if (find_clash(dst, n, &a, &b)) {
+		bst_error("%s and %s would both become %s; nothing was "
+			  "written.",
+			  src[a], src[b], dst[b]);
+		return BST_EXIT_REFUSED;
+	}
+	if (find_hit(src, dst, n, &a, &b)) {
+		bst_error("%s would become %s, which is to be read as well; "
+			  "nothing was written.",
+			  src[a], src[b]);
+		return BST_EXIT_REFUSED;
+	}
+	return BST_EXIT_OK;
 }

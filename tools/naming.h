@@ -32,11 +32,9 @@ char *bst_naming_container(const char *base, const char **ret_suffix);
  * the name does not end in ".bs" or nothing would be left, or ENOMEM. */
 char *bst_naming_original(const char *base, const char *suffix);
 
-/* 1: two of the paths are the same file to be, their numbers in a and b. */
-int bst_naming_clash(char *const *paths, size_t n, size_t *a, size_t *b);
-
-/* 1: the result of source a would replace source b, which is another. */
-int bst_naming_hits_source(char *const *dst, char *const *src, size_t n,
-			   size_t *a, size_t *b);
+/* Refuse, with a sentence, when two sources would become the same file, or one
+ * would replace another that is to be read; returns an exit code.  dst[i] may be
+ * NULL: source i has no result. */
+int bst_naming_check(char *const *src, char *const *dst, size_t n);
 
 #endif /* BST_NAMING_H */
