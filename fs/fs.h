@@ -13,7 +13,8 @@
  *	stats->lock	stats.c: the list of problems
  *	decoder->lock	decode.c: the idle workers
  *
- * None is held across I/O, decoding, or a call into libfuse.
+ * None is held across I/O, decoding, or a call into libfuse (fstat() of unused
+ * containers under vfiles->lock is all that comes near it).
  *
  * LIFETIMES.  An inode lives while the kernel knows it (look-up count); a
  * listing, while somebody holds it; a container stays open while a file of it

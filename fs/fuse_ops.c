@@ -82,21 +82,20 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct bsfs_session *s = session_of(req);
-	struct bsfs_inode *dir = bsfs_inode_of(s, parent);
 	struct fuse_entry_param e = { .generation = 1 };
-	struct bsfs_inode *n;
-	int err = bsfs_inode_lookup(s, dir, name, &n);
+	struct bsfs_found_inode found;
+	int err = bsfs_inode_lookup(s, bsfs_inode_of(s, parent), name, &found);
 
 	if (err) {
 		fuse_reply_err(req, -err);
 		return;
 	}
-	e.ino = bsfs_inode_id(s, n);
-	e.attr = n->attr;
-	e.entry_timeout = bsfs_inode_timeout(s, dir);
-	e.attr_timeout = e.entry_timeout;
+	e.ino = bsfs_inode_id(s, found.inode);
+	e.attr = found.attr;
+	e.entry_timeout = found.timeout;
+	e.attr_timeout = found.timeout;
 	if (fuse_reply_entry(req, &e) == -ENOENT)
-		bsfs_inode_forget(s, n, 1); /* the caller was interrupted */
+		bsfs_inode_forget(s, found.inode, 1); /* interrupted */
 }
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n_lookups)
@@ -121,21 +120,14 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 		       struct fuse_file_info *fi)
 {
 	struct bsfs_session *s = session_of(req);
-	struct bsfs_inode *n = bsfs_inode_of(s, ino);
 	struct stat st;
-	int err = bsfs_inode_getattr(s, n, &st);
+	int err = bsfs_inode_getattr(s, bsfs_inode_of(s, ino), &st);
 
-	/* Who has the file open goes on seeing what was opened. */
-	if (err && fi) {
-		st = n->attr;
-		err = 0;
-	}
+	(void)fi; /* the kernel does not say which handle fstat() means */
 	if (err)
 		fuse_reply_err(req, -err);
 	else
-		fuse_reply_attr(
-			req, &st,
-			bsfs_inode_timeout(s, inode_of(req, BSFS_ROOT_ID)));
+		fuse_reply_attr(req, &st, bsfs_inode_timeout(s));
 }
 
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
@@ -186,8 +178,8 @@ static const char *dir_entry(struct bsfs_session *s, struct bsfs_inode *dir,
 			     struct stat *st)
 {
 	static const char *const control[] = { "store", "stats", "problems" };
+	struct bsfs_found_inode found;
 	const struct bsfs_name *name;
-	struct bsfs_inode *n;
 
 	memset(st, 0, sizeof(*st));
 	st->st_mode = S_IFDIR;
@@ -196,10 +188,10 @@ static const char *dir_entry(struct bsfs_session *s, struct bsfs_inode *dir,
 		return off ? ".." : ".";
 	off -= 2;
 	if (!h->listing && off < 3 &&
-	    bsfs_inode_lookup(s, dir, control[off], &n) == 0) {
-		st->st_mode = n->attr.st_mode;
-		st->st_ino = n->attr.st_ino;
-		bsfs_inode_forget(s, n, 1);
+	    bsfs_inode_lookup(s, dir, control[off], &found) == 0) {
+		st->st_mode = found.attr.st_mode;
+		st->st_ino = found.attr.st_ino;
+		bsfs_inode_forget(s, found.inode, 1);
 		return control[off];
 	}
 	if (!h->listing)
@@ -315,9 +307,16 @@ static int open_handle(struct bsfs_session *s, const struct bsfs_inode *n,
 	}
 }
 
+static void count_open(struct bsfs_session *s, struct bsfs_inode *n, int by)
+{
+	__atomic_fetch_add(&n->n_open, (unsigned)by, __ATOMIC_RELAXED);
+	bsfs_count(s->stats, BSFS_N_OPEN_FILES, by);
+}
+
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct bsfs_session *s = session_of(req);
+	struct bsfs_inode *n = bsfs_inode_of(s, ino);
 	struct handle *h = calloc(1, sizeof(*h));
 	int err;
 
@@ -326,7 +325,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	h->fd = -1;
-	err = open_handle(s, bsfs_inode_of(s, ino), h, fi);
+	err = open_handle(s, n, h, fi);
 	if (err) {
 		if (err == -ESTALE)
 			bsfs_count(s->stats, BSFS_N_STALE, 1);
@@ -334,10 +333,10 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, -err);
 		return;
 	}
-	bsfs_count(s->stats, BSFS_N_OPEN_FILES, 1);
+	count_open(s, n, 1);
 	fi->fh = (uintptr_t)h;
 	if (fuse_reply_open(req, fi) == -ENOENT) {
-		bsfs_count(s->stats, BSFS_N_OPEN_FILES, -1);
+		count_open(s, n, -1);
 		close_handle(s, h);
 	}
 }
@@ -347,9 +346,8 @@ static void op_release(fuse_req_t req, fuse_ino_t ino,
 {
 	struct bsfs_session *s = session_of(req);
 
-	(void)ino;
 	close_handle(s, (void *)(uintptr_t)fi->fh);
-	bsfs_count(s->stats, BSFS_N_OPEN_FILES, -1);
+	count_open(s, bsfs_inode_of(s, ino), -1);
 	fuse_reply_err(req, 0);
 }
 

@@ -15,7 +15,7 @@
 
 #include "inode.h"
 
-#include "stats.h"
+#include "vfile.h"
 #include "watch.h"
 
 #include <assert.h>
@@ -41,6 +41,7 @@
 
 struct bsfs_inodes {
 	pthread_mutex_t lock; /* protects all below */
+	uint64_t n_changes; /* events of inotify */
 	struct bsfs_inode root;
 	struct bsfs_inode control, stats, problems;
 	struct bsfs_inode *buckets[N_BUCKETS];
@@ -237,14 +238,24 @@ static void set_watch(struct bsfs_session *s, struct bsfs_inode *n)
 	pthread_mutex_unlock(&t->lock);
 }
 
-double bsfs_inode_timeout(struct bsfs_session *s, const struct bsfs_inode *dir)
+static double timeout_of(struct bsfs_session *s, const struct bsfs_inode *dir,
+			 uint64_t *ret_changes)
 {
 	int watch;
 
 	pthread_mutex_lock(&s->inodes->lock);
 	watch = dir->watch;
+	*ret_changes = s->inodes->n_changes;
 	pthread_mutex_unlock(&s->inodes->lock);
 	return watch >= 0 ? TIMEOUT_WATCHED : TIMEOUT_UNWATCHED;
+}
+
+double bsfs_inode_timeout(struct bsfs_session *s)
+{
+	uint64_t n_changes;
+
+	/* Where the root can be watched, the rest can. */
+	return timeout_of(s, &s->inodes->root, &n_changes);
 }
 
 static struct bsfs_inode **find_watched(struct bsfs_inodes *t, int watch)
@@ -289,6 +300,7 @@ void bsfs_inode_changed(struct bsfs_session *s, int watch, const char *stored)
 	uint64_t id = 0;
 
 	pthread_mutex_lock(&t->lock);
+	t->n_changes++;
 	p = find_watched(t, watch);
 	if (*p) {
 		id = bsfs_inode_id(s, *p);
@@ -303,10 +315,12 @@ void bsfs_inode_changed(struct bsfs_session *s, int watch, const char *stored)
 		return;
 	/* A plain file may hide or uncover another, so its own name counts as
 	 * well as what it was shown under. */
-	bsfs_session_forget_name(s, id, stored);
+	if (stored)
+		bsfs_session_forget_name(s, id, stored);
 	if (*shown && strcmp(shown, stored) != 0)
 		bsfs_session_forget_name(s, id, shown);
 	bsfs_session_forget_inode(s, id);
+	bsfs_vfiles_tidy(s);
 }
 
 /* ---- The table's life ----------------------------------------------------- */
@@ -464,34 +478,38 @@ static int make_inode(struct bsfs_session *s, const struct bsfs_inode *dir,
 }
 
 static void enter_inode(struct bsfs_session *s, struct bsfs_inode *fresh,
-			struct bsfs_inode **ret)
+			struct bsfs_found_inode *ret)
 {
 	struct bsfs_inodes *t = s->inodes;
 
+	ret->attr = fresh->attr;
 	pthread_mutex_lock(&t->lock);
-	*ret = enter(t, fresh);
+	ret->inode = enter(t, fresh);
 	pthread_mutex_unlock(&t->lock);
-	if (*ret != fresh)
+	if (ret->inode != fresh)
 		free_inode(fresh);
-	if ((*ret)->type == BSFS_DIR && !(*ret)->is_raw)
-		set_watch(s, *ret);
+	if (ret->inode->type == BSFS_DIR && !ret->inode->is_raw)
+		set_watch(s, ret->inode);
+}
+
+static int found_control(struct bsfs_inode *n, struct bsfs_found_inode *ret)
+{
+	ret->inode = n;
+	ret->attr = n->attr;
+	return 0;
 }
 
 static int lookup_control(struct bsfs_session *s, const char *name,
-			  struct bsfs_inode **ret)
+			  struct bsfs_found_inode *ret)
 {
 	struct bsfs_inodes *t = s->inodes;
 	struct bsfs_inode *fresh;
 	int err;
 
-	if (!strcmp(name, "stats")) {
-		*ret = &t->stats;
-		return 0;
-	}
-	if (!strcmp(name, "problems")) {
-		*ret = &t->problems;
-		return 0;
-	}
+	if (!strcmp(name, "stats"))
+		return found_control(&t->stats, ret);
+	if (!strcmp(name, "problems"))
+		return found_control(&t->problems, ret);
 	if (strcmp(name, "store") != 0)
 		return -ENOENT;
 	err = make_inode(s, &t->root, NULL, ".", &fresh);
@@ -520,7 +538,7 @@ static int is_still_damaged(const struct bsfs_session *s,
 /* One try: -EAGAIN if the listing may be older than the file. */
 static int lookup_once(struct bsfs_session *s, struct bsfs_inode *dir,
 		       const char *dir_path, const char *shown,
-		       enum trust trust, struct bsfs_inode **ret)
+		       enum trust trust, struct bsfs_found_inode *ret)
 {
 	struct bsfs_inode *fresh = NULL;
 	const struct bsfs_name *name;
@@ -547,24 +565,28 @@ static int lookup_once(struct bsfs_session *s, struct bsfs_inode *dir,
 }
 
 int bsfs_inode_lookup(struct bsfs_session *s, struct bsfs_inode *dir,
-		      const char *name, struct bsfs_inode **ret)
+		      const char *name, struct bsfs_found_inode *ret)
 {
+	uint64_t n_before, n_after;
 	char path[PATH_MAX];
 	int err;
 
+	ret->timeout = timeout_of(s, dir, &n_before);
 	if (dir->type == BSFS_CONTROL_DIR)
 		return lookup_control(s, name, ret);
 	if (dir->type != BSFS_DIR)
 		return -ENOTDIR;
-	if (dir == &s->inodes->root && !strcmp(name, BSFS_CONTROL_NAME)) {
-		*ret = &s->inodes->control;
-		return 0;
-	}
+	if (dir == &s->inodes->root && !strcmp(name, BSFS_CONTROL_NAME))
+		return found_control(&s->inodes->control, ret);
 	bsfs_inode_path(s, dir, path);
 	err = lookup_once(s, dir, path, name, TRUST_LIKELY, ret);
 	/* A file changed in place does not change its directory. */
 	if (err == -EAGAIN)
 		err = lookup_once(s, dir, path, name, TRUST_NONE, ret);
+	/* The kernel may have been told to forget before it learns of this. */
+	timeout_of(s, dir, &n_after);
+	if (n_after != n_before)
+		ret->timeout = TIMEOUT_UNWATCHED;
 	return err == -EAGAIN ? -ENOENT : err;
 }
 
@@ -603,26 +625,38 @@ void bsfs_inode_forget(struct bsfs_session *s, struct bsfs_inode *n,
 	free_inode(n);
 }
 
-int bsfs_inode_getattr(struct bsfs_session *s, struct bsfs_inode *n,
-		       struct stat *ret)
+/* 0, or -ESTALE: the file that the path leads to is another. */
+static int compare_store(struct bsfs_session *s, const struct bsfs_inode *n,
+			 struct stat *ret)
 {
 	struct bsfs_identity now;
 	char path[PATH_MAX];
 	struct stat st;
 
-	*ret = n->attr;
-	if (n->type > BSFS_MODEL_FILE)
-		return 0;
 	bsfs_inode_path(s, n, path);
 	if (fstatat(s->store_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return errno == ENOENT ? -ESTALE : -errno;
 	now = bsfs_identity_of(&st);
-	if (n->type == BSFS_DIR) {
-		if (now.dev != n->identity.dev || now.ino != n->identity.ino)
-			return -ESTALE;
-		*ret = st;
-		ret->st_ino = n->attr.st_ino;
+	if (n->type != BSFS_DIR)
+		return bsfs_identity_equal(&now, &n->identity) ? 0 : -ESTALE;
+	if (now.dev != n->identity.dev || now.ino != n->identity.ino)
+		return -ESTALE;
+	*ret = st;
+	ret->st_ino = n->attr.st_ino;
+	return 0;
+}
+
+int bsfs_inode_getattr(struct bsfs_session *s, struct bsfs_inode *n,
+		       struct stat *ret)
+{
+	int err;
+
+	*ret = n->attr;
+	if (n->type > BSFS_MODEL_FILE)
 		return 0;
-	}
-	return bsfs_identity_equal(&now, &n->identity) ? 0 : -ESTALE;
+	err = compare_store(s, n, ret);
+	/* Who has the file open goes on seeing what was opened. */
+	if (__atomic_load_n(&n->n_open, __ATOMIC_RELAXED))
+		return 0;
+	return err;
 }

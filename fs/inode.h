@@ -33,6 +33,7 @@ struct bsfs_inode {
 
 	enum bsfs_type type;
 	int is_raw; /* below .bigsmall/store */
+	unsigned n_open; /* atomic: handles */
 	struct bsfs_identity identity; /* of the store's file */
 	struct stat attr; /* as shown */
 };
@@ -46,11 +47,16 @@ uint64_t bsfs_inode_id(const struct bsfs_session *s,
 		       const struct bsfs_inode *n);
 struct bsfs_inode *bsfs_inode_of(struct bsfs_session *s, uint64_t id);
 
-/*
- * Find 'name' in 'dir': 0 and *ret has one look-up more, or -errno.
- */
+/* What look-up found. */
+struct bsfs_found_inode {
+	struct bsfs_inode *inode; /* has one look-up more */
+	struct stat attr; /* as of now */
+	double timeout; /* seconds for which the name may be trusted */
+};
+
+/* Find 'name' in 'dir': 0 or -errno. */
 int bsfs_inode_lookup(struct bsfs_session *s, struct bsfs_inode *dir,
-		      const char *name, struct bsfs_inode **ret);
+		      const char *name, struct bsfs_found_inode *ret);
 void bsfs_inode_forget(struct bsfs_session *s, struct bsfs_inode *n,
 		       uint64_t n_lookups);
 
@@ -58,7 +64,8 @@ void bsfs_inode_forget(struct bsfs_session *s, struct bsfs_inode *n,
 void bsfs_inode_path(struct bsfs_session *s, const struct bsfs_inode *n,
 		     char *buf);
 
-/* What stat() shows now: 0, or -ESTALE if the file is another by now. */
+/* What stat() shows now: 0, or -ESTALE if the file is another by now and nobody
+ * has this one open. */
 int bsfs_inode_getattr(struct bsfs_session *s, struct bsfs_inode *n,
 		       struct stat *ret);
 
@@ -66,15 +73,15 @@ int bsfs_inode_getattr(struct bsfs_session *s, struct bsfs_inode *n,
 int bsfs_inode_list(struct bsfs_session *s, struct bsfs_inode *dir,
 		    struct bsfs_listing **ret);
 
-/* For how many seconds the kernel may trust the names in 'dir'. */
-double bsfs_inode_timeout(struct bsfs_session *s, const struct bsfs_inode *dir);
+/* For how many seconds the kernel may trust what stat() showed. */
+double bsfs_inode_timeout(struct bsfs_session *s);
 
 /* The number that stat() shows for an entry of a directory. */
 ino_t bsfs_inode_number(struct bsfs_session *s, const struct bsfs_inode *dir,
 			const struct bsfs_name *name);
 
-/* The store's file 'stored' in the directory that 'watch' watches has changed:
- * let the kernel forget what it knows of it. */
+/* The store's file 'stored' in the directory that 'watch' watches has changed,
+ * or (NULL) the directory itself: let the kernel forget what it knows of it. */
 void bsfs_inode_changed(struct bsfs_session *s, int watch, const char *stored);
 
 /* The kernel dropped a watch: the directory is gone or moved away. */

@@ -31,8 +31,9 @@
 #define TICK_NS (20 * 1000 * 1000)
 #define COARSE_NS (2 * 1000 * 1000 * (int64_t)1000)
 
-/* The summary does not look further. */
+/* The summary does not look further, nor deeper. */
 #define SUMMARY_MAX 20000
+#define SUMMARY_DEPTH 64
 
 int bsfs_path_join(char *buf, const char *dir, const char *name)
 {
@@ -472,12 +473,17 @@ const struct bsfs_name *bsfs_listing_find_stored(const struct bsfs_listing *l,
 /* ---- The summary --------------------------------------------------------- */
 
 static void summarise_dir(struct bsfs_session *s, const char *path,
-			  struct bsfs_summary *sum, size_t *n_seen)
+			  unsigned depth, struct bsfs_summary *sum,
+			  size_t *n_seen)
 {
 	struct bsfs_listing *l;
 	char sub[PATH_MAX];
 	size_t i;
 
+	if (depth > SUMMARY_DEPTH) {
+		sum->is_partial = 1;
+		return;
+	}
 	if (bsfs_listing_read(s, path, 0, NULL, &l) != 0)
 		return;
 	for (i = 0; i < l->n_names; i++) {
@@ -493,7 +499,7 @@ static void summarise_dir(struct bsfs_session *s, const char *path,
 			sum->stored_len += (uint64_t)n->identity.size;
 		} else if (n->d_type == DT_DIR &&
 			   bsfs_path_join(sub, path, n->stored) == 0) {
-			summarise_dir(s, sub, sum, n_seen);
+			summarise_dir(s, sub, depth + 1, sum, n_seen);
 		}
 	}
 	bsfs_listing_put(l);
@@ -504,6 +510,6 @@ void bsfs_summarise(struct bsfs_session *s, struct bsfs_summary *ret)
 	size_t n_seen = 0;
 
 	memset(ret, 0, sizeof(*ret));
-	summarise_dir(s, ".", ret, &n_seen);
+	summarise_dir(s, ".", 0, ret, &n_seen);
 	ret->n_problems = bsfs_n_problems(s->stats);
 }

@@ -202,29 +202,45 @@ static struct bsfs_vfile *find(struct bsfs_vfiles *v,
 	return f;
 }
 
-/* Take the longest unused out of the list if there are too many.  Under the
- * lock; the caller closes it. */
+/* Whether the file has no name any more, so that only we keep its bytes on the
+ * disk. */
+static int is_deleted(const struct bsfs_vfile *f)
+{
+	struct stat st;
+
+	return fstat(f->fd, &st) == 0 && st.st_nlink == 0;
+}
+
+/* Take one out of the list that nobody uses and that is deleted, or unused the
+ * longest if there are too many.  Under the lock; the caller closes it. */
 static struct bsfs_vfile *take_idle(struct bsfs_vfiles *v)
 {
 	struct bsfs_vfile **p, **oldest = NULL, *f;
 	size_t n = 0, mem = 0;
+	int is_too_much = 0;
 
-	for (p = &v->first; *p; p = &(*p)->next) {
+	for (p = &v->first; *p && !is_too_much; p = &(*p)->next) {
 		if ((*p)->n_users)
 			continue;
 		n++;
 		mem += bs_archive_mem((*p)->ar);
-		if (!oldest || (*p)->last_use < (*oldest)->last_use)
+		if (is_deleted(*p)) {
 			oldest = p;
+			is_too_much = 1;
+		} else if (!oldest || (*p)->last_use < (*oldest)->last_use) {
+			oldest = p;
+		}
 	}
-	if (!oldest || (n <= IDLE_MAX && mem <= IDLE_MEM_MAX))
+	if (n > IDLE_MAX || mem > IDLE_MEM_MAX)
+		is_too_much = 1;
+	if (!is_too_much)
 		return NULL;
 	f = *oldest;
 	*oldest = f->next;
 	return f;
 }
 
-static void close_idle(struct bsfs_session *s)
+void bsfs_vfiles_tidy(struct bsfs_session *s)
 {
 	struct bsfs_vfiles *v = s->vfiles;
 	struct bsfs_vfile *f;
@@ -246,8 +262,17 @@ int bsfs_vfile_get(struct bsfs_session *s, const char *path,
 {
 	struct bsfs_vfiles *v = s->vfiles;
 	struct bsfs_vfile *opened = NULL;
+	struct bsfs_identity now;
+	struct stat st;
 	int err;
 
+	/* That the container is open still does not mean that it is what the
+	 * name leads to. */
+	if (fstatat(s->store_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	now = bsfs_identity_of(&st);
+	if (!bsfs_identity_equal(&now, identity))
+		return -ESTALE;
 	pthread_mutex_lock(&v->lock);
 	*ret = find(v, identity);
 	pthread_mutex_unlock(&v->lock);
@@ -284,7 +309,7 @@ void bsfs_vfile_put(struct bsfs_session *s, struct bsfs_vfile *f)
 	f->last_use = ++v->n_uses;
 	f->n_users--;
 	pthread_mutex_unlock(&v->lock);
-	close_idle(s);
+	bsfs_vfiles_tidy(s);
 }
 
 void bsfs_vfiles_free(struct bsfs_session *s)

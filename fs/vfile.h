@@ -55,6 +55,9 @@ int bsfs_vfile_get(struct bsfs_session *s, const char *path,
 		   struct bsfs_vfile **ret);
 void bsfs_vfile_put(struct bsfs_session *s, struct bsfs_vfile *f);
 
+/* Close what nobody uses and is deleted, or too much to keep. */
+void bsfs_vfiles_tidy(struct bsfs_session *s);
+
 /* The superblock of an open descriptor, of a file of 'size' bytes. */
 enum bs_result bsfs_peek(int fd, uint64_t size, struct bs_summary *ret,
 			 struct bs_error *err);

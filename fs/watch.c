@@ -110,8 +110,9 @@ static void on_events(struct bsfs_watch *w)
 		at += (ssize_t)(sizeof(*e) + e->len);
 		if (e->mask & IN_IGNORED)
 			bsfs_inode_unwatched(w->s, e->wd);
-		else if (e->len)
-			bsfs_inode_changed(w->s, e->wd, e->name);
+		else
+			bsfs_inode_changed(w->s, e->wd,
+					   e->len ? e->name : NULL);
 	}
 }
 

@@ -426,12 +426,27 @@ static int run_background(struct bst_mount *m)
 	return hear_daemon(m, pid, fds[0]);
 }
 
+/* What we open must not get the numbers of standard input and output, which the
+ * daemon replaces. */
+static void fill_standard_files(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd < 3);
+	if (fd >= 0)
+		close(fd);
+}
+
 int bst_mount_run(struct bst_mount *m)
 {
 	uint64_t least = BSFS_CACHE_MIN(m->fs.n_threads);
 	char size[BST_SIZE_LEN];
-	int code = find_places(m);
+	int code;
 
+	fill_standard_files();
+	code = find_places(m);
 	if (code != BST_EXIT_OK || m->is_fake)
 		return code;
 	if (m->fs.cache_len < least) {

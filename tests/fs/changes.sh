@@ -75,5 +75,34 @@ wait_for reads dir/new.safetensors new.safetensors || fail "a new directory"
 mv store/dir store/moved
 wait_for reads moved/new.safetensors new.safetensors || fail "a moved one"
 wait_for is_gone dir || fail "the directory's old name is still there"
+# a directory's own mode, the root's too
+chmod 700 store/moved
+chmod 711 store
+has_modes() {
+	[ "$(stat -c %a mnt mnt/moved | paste -sd ' ')" = '711 700' ]
+}
+wait_for has_modes || fail "modes: $(stat -c %a mnt mnt/moved)"
+
+# a version at a time: replace and open, again and again
+python3 - <<'EOF' || fail "opened after a replacement, the old file was read"
+import os, shutil
+want = [open(f"orig/{n}.safetensors", "rb").read() for n in ("new", "third")]
+for i in range(60):
+    shutil.copy(("new.bs", "third.bs")[i % 2], "store/.tmp")
+    os.rename("store/.tmp", "store/m.bs")
+    assert open("mnt/m.safetensors", "rb").read() == want[i % 2], i
+EOF
+# fstat() of what is open, when its name is another's; and a removed file's
+# bytes are given back once nobody reads it
+exec 3<mnt/m.safetensors
+mv third.bs store/m.bs
+wait_for reads m.safetensors third.safetensors || fail "the last replacement"
+python3 -c 'import os; os.fstat(3)' || fail "fstat of an open file"
+exec 3<&-
+rm store/m.bs
+holds_nothing() {
+	! find "/proc/$daemon/fd" -lname '*(deleted)' 2>/dev/null | grep -q .
+}
+wait_for holds_nothing || fail "a removed container is kept open"
 end_mount "$work/mnt" noisy
 finish
