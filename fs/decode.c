@@ -209,7 +209,8 @@ static int get_object(struct bsfs_worker *w, struct bsfs_vfile *f,
 							  ? release_page
 							  : release_model);
 		} else {
-			note_bad(w, chunk, error.text);
+			if (res != BS_ERR_NOMEM)
+				note_bad(w, chunk, error.text);
 			err = -bs_result_errno(res);
 			bsfs_cache_fail(c, *ret, -err);
 		}
@@ -303,9 +304,13 @@ static enum bs_result decode(struct bsfs_worker *w, struct bsfs_vfile *f,
 	enum bs_result res;
 
 	bs_archive_blob(f->ar, l->chunk.blob, &blob);
-	if (l->chunk.coding == BS_CODING_PLANES && blob.model != BS_NO_MODEL &&
-	    get_object(w, f, BSFS_MODEL, blob.model, l->no, &model) != 0)
-		return BS_ERR_CORRUPT;
+	if (l->chunk.coding == BS_CODING_PLANES && blob.model != BS_NO_MODEL) {
+		int err =
+			get_object(w, f, BSFS_MODEL, blob.model, l->no, &model);
+
+		if (err)
+			return err == -ENOMEM ? BS_ERR_NOMEM : BS_ERR_CORRUPT;
+	}
 	res = bs_chunk_decode(&l->chunk, &blob,
 			      model ? bsfs_entry_object(model) : NULL, w->ws,
 			      w->stored + l->stored_at + l->edge,
@@ -337,6 +342,10 @@ static int finish(struct bsfs_worker *w, struct bsfs_vfile *f, struct load *l,
 	res = decode(w, f, l);
 	if (res == BS_OK)
 		return 0;
+	if (res == BS_ERR_NOMEM)
+		return -ENOMEM;
+	/* From the disk, not the page cache. */
+	posix_fadvise(f->fd, 0, 0, POSIX_FADV_DONTNEED);
 	if (read_rest(w, f, l, 0) == 0 && decode(w, f, l) == BS_OK) {
 		bsfs_count(st, BSFS_N_HEALED, 1);
 		return 0;

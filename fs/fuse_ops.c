@@ -15,6 +15,7 @@
 #include "decode.h"
 #include "inode.h"
 #include "stats.h"
+#include "store.h"
 #include "tree.h"
 #include "vfile.h"
 
@@ -71,6 +72,9 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->max_read = s->opt->max_read && s->opt->max_read < BSFS_READ_MAX
 				 ? s->opt->max_read
 				 : BSFS_READ_MAX;
+	/* The kernel takes the less of this and its bdi's, which session.c
+	 * raises. */
+	conn->max_readahead = BSFS_READ_MAX;
 	conn->max_background = BACKGROUND_MAX;
 	conn->congestion_threshold = BACKGROUND_MAX * 3 / 4;
 	conn->time_gran = 1;
@@ -120,26 +124,27 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 		       struct fuse_file_info *fi)
 {
 	struct bsfs_session *s = session_of(req);
+	struct bsfs_inode *n = bsfs_inode_of(s, ino);
 	struct stat st;
-	int err = bsfs_inode_getattr(s, bsfs_inode_of(s, ino), &st);
+	int err = bsfs_inode_getattr(s, n, &st);
 
 	(void)fi; /* the kernel does not say which handle fstat() means */
 	if (err)
 		fuse_reply_err(req, -err);
 	else
-		fuse_reply_attr(req, &st, bsfs_inode_timeout(s));
+		fuse_reply_attr(req, &st, bsfs_inode_timeout(s, n));
 }
 
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	struct bsfs_session *s = session_of(req);
 	char path[PATH_MAX], target[PATH_MAX];
-	ssize_t len;
+	int len;
 
 	bsfs_inode_path(s, bsfs_inode_of(s, ino), path);
-	len = readlinkat(s->store_fd, path, target, sizeof(target));
+	len = bsfs_store_readlink(s, path, target, sizeof(target));
 	if (len < 0) {
-		fuse_reply_err(req, errno);
+		fuse_reply_err(req, -len);
 	} else if (len == sizeof(target)) {
 		fuse_reply_err(req, ENAMETOOLONG);
 	} else {
@@ -262,24 +267,28 @@ static int open_plain(struct bsfs_session *s, const struct bsfs_inode *n,
 	struct bsfs_identity now;
 	struct stat st;
 
-	h->fd = openat(s->store_fd, path,
-		       O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	h->fd = bsfs_store_open(s, path, O_RDONLY);
 	if (h->fd < 0)
-		return errno == ENOENT || errno == ELOOP ? -ESTALE : -errno;
+		return h->fd == -ENOENT || h->fd == -ELOOP ? -ESTALE : h->fd;
 	if (fstat(h->fd, &st) != 0)
 		return -errno;
 	now = bsfs_identity_of(&st);
 	return bsfs_identity_equal(&now, &n->identity) ? 0 : -ESTALE;
 }
 
-/* A file whose times lie in the last second may change without changing
- * them. */
-static int is_settled(const struct bsfs_inode *n)
+/*
+ * Whether pages of an earlier open are good.  A file whose times lie in the last
+ * seconds may change without changing them, so what was read then is dropped by
+ * the first open after.  (The mtime can be set; the ctime cannot.)
+ */
+static int is_settled(struct bsfs_inode *n)
 {
-	return time(NULL) - n->identity.mtime.tv_sec > 1;
+	if (time(NULL) - n->identity.ctime.tv_sec <= 2)
+		return 0;
+	return __atomic_exchange_n(&n->was_settled, 1, __ATOMIC_RELAXED);
 }
 
-static int open_handle(struct bsfs_session *s, const struct bsfs_inode *n,
+static int open_handle(struct bsfs_session *s, struct bsfs_inode *n,
 		       struct handle *h, struct fuse_file_info *fi)
 {
 	char path[PATH_MAX];
@@ -397,27 +406,42 @@ static void read_plain(fuse_req_t req, int fd, uint64_t off, size_t size)
 	bsfs_worker_put(w);
 }
 
+/* From a copy: the reader may close the file, and so free the text, before the
+ * system call that replies has returned. */
+static void read_text(fuse_req_t req, const struct handle *h, size_t off,
+		      size_t size)
+{
+	char *copy;
+
+	if (off > h->text_len)
+		off = h->text_len;
+	if (size > h->text_len - off)
+		size = h->text_len - off;
+	copy = malloc(size + 1);
+	if (!copy) {
+		reply_error(req, -ENOMEM);
+		return;
+	}
+	memcpy(copy, h->text + off, size);
+	fuse_reply_buf(req, copy, size);
+	free(copy);
+}
+
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		    struct fuse_file_info *fi)
 {
 	const struct handle *h = (const void *)(uintptr_t)fi->fh;
-	size_t at = (size_t)off;
 
 	(void)ino;
 	bsfs_count(session_of(req)->stats, BSFS_N_READS, 1);
 	if (size > BSFS_READ_MAX)
 		size = BSFS_READ_MAX; /* never: INIT said so */
-	if (h->vfile) {
+	if (h->vfile)
 		read_model(req, h->vfile, (uint64_t)off, size);
-	} else if (h->fd >= 0) {
+	else if (h->fd >= 0)
 		read_plain(req, h->fd, (uint64_t)off, size);
-	} else if (at >= h->text_len) {
-		fuse_reply_buf(req, NULL, 0);
-	} else {
-		fuse_reply_buf(req, h->text + at,
-			       size < h->text_len - at ? size
-						       : h->text_len - at);
-	}
+	else
+		read_text(req, h, (size_t)off, size);
 }
 
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)

@@ -15,6 +15,7 @@
 
 #include "inode.h"
 
+#include "store.h"
 #include "vfile.h"
 #include "watch.h"
 
@@ -31,6 +32,7 @@
 
 #define N_BUCKETS 8192
 #define N_WATCH_BUCKETS 1024
+#define WATCHED_MAX 64 /* directories of a bucket told at a time */
 
 /* Seconds: changes that inotify reports, and others. */
 #define TIMEOUT_WATCHED 60.0
@@ -146,6 +148,7 @@ static struct bsfs_inode **bucket_of(struct bsfs_inodes *t,
 static void free_inode(struct bsfs_inode *n)
 {
 	bsfs_listing_put(n->listing);
+	bsfs_listing_put(n->previous);
 	free(n->path);
 	free(n);
 }
@@ -250,21 +253,20 @@ static double timeout_of(struct bsfs_session *s, const struct bsfs_inode *dir,
 	return watch >= 0 ? TIMEOUT_WATCHED : TIMEOUT_UNWATCHED;
 }
 
-double bsfs_inode_timeout(struct bsfs_session *s)
+double bsfs_inode_timeout(struct bsfs_session *s, const struct bsfs_inode *n)
 {
 	uint64_t n_changes;
 
-	/* Where the root can be watched, the rest can. */
-	return timeout_of(s, &s->inodes->root, &n_changes);
+	return n->type == BSFS_DIR ? timeout_of(s, n, &n_changes) : n->timeout;
 }
 
-static struct bsfs_inode **find_watched(struct bsfs_inodes *t, int watch)
+static struct bsfs_inode *find_watched(struct bsfs_inodes *t, int watch)
 {
-	struct bsfs_inode **p = &t->watched[(unsigned)watch % N_WATCH_BUCKETS];
+	struct bsfs_inode *n = t->watched[(unsigned)watch % N_WATCH_BUCKETS];
 
-	while (*p && (*p)->watch != watch)
-		p = &(*p)->next_watched;
-	return p;
+	while (n && n->watch != watch)
+		n = n->next_watched;
+	return n;
 }
 
 static void unset_watch(struct bsfs_inodes *t, struct bsfs_inode *n)
@@ -273,42 +275,55 @@ static void unset_watch(struct bsfs_inodes *t, struct bsfs_inode *n)
 
 	if (n->watch < 0)
 		return;
-	p = find_watched(t, n->watch);
-	if (*p)
-		*p = n->next_watched;
+	p = &t->watched[(unsigned)n->watch % N_WATCH_BUCKETS];
+	while (*p != n)
+		p = &(*p)->next_watched;
+	*p = n->next_watched;
 	n->watch = -1;
 }
 
 void bsfs_inode_unwatched(struct bsfs_session *s, int watch)
 {
 	struct bsfs_inodes *t = s->inodes;
-	struct bsfs_inode **p;
+	struct bsfs_inode *n;
 
 	pthread_mutex_lock(&t->lock);
-	p = find_watched(t, watch);
-	if (*p)
-		unset_watch(t, *p);
+	n = find_watched(t, watch);
+	if (n)
+		unset_watch(t, n);
 	pthread_mutex_unlock(&t->lock);
+}
+
+/* The name under which 'l' (or NULL) shows a store file, into 'shown' if there
+ * is one. */
+static void find_shown(const struct bsfs_listing *l, const char *stored,
+		       char *shown)
+{
+	const struct bsfs_name *name = NULL;
+
+	if (l && stored)
+		name = bsfs_listing_find_stored(l, stored);
+	if (name)
+		snprintf(shown, NAME_MAX + 1, "%s", name->shown);
 }
 
 void bsfs_inode_changed(struct bsfs_session *s, int watch, const char *stored)
 {
+	/* What the listing at hand shows, and what the one before it did: the
+	 * directory may have been read anew before its event came. */
+	char shown[2][NAME_MAX + 1] = { "", "" };
 	struct bsfs_inodes *t = s->inodes;
-	const struct bsfs_name *name;
-	char shown[NAME_MAX + 1] = "";
-	struct bsfs_inode **p;
+	struct bsfs_inode *dir;
 	uint64_t id = 0;
+	int i;
 
 	pthread_mutex_lock(&t->lock);
 	t->n_changes++;
-	p = find_watched(t, watch);
-	if (*p) {
-		id = bsfs_inode_id(s, *p);
-		name = (*p)->listing
-			       ? bsfs_listing_find_stored((*p)->listing, stored)
-			       : NULL;
-		if (name)
-			snprintf(shown, sizeof(shown), "%s", name->shown);
+	dir = find_watched(t, watch);
+	if (dir) {
+		id = bsfs_inode_id(s, dir);
+		find_shown(dir->listing, stored, shown[0]);
+		find_shown(dir->previous, stored, shown[1]);
 	}
 	pthread_mutex_unlock(&t->lock);
 	if (!id)
@@ -317,9 +332,43 @@ void bsfs_inode_changed(struct bsfs_session *s, int watch, const char *stored)
 	 * well as what it was shown under. */
 	if (stored)
 		bsfs_session_forget_name(s, id, stored);
-	if (*shown && strcmp(shown, stored) != 0)
-		bsfs_session_forget_name(s, id, shown);
+	for (i = 0; i < 2; i++)
+		if (*shown[i] && strcmp(shown[i], stored) != 0)
+			bsfs_session_forget_name(s, id, shown[i]);
 	bsfs_session_forget_inode(s, id);
+	bsfs_vfiles_tidy(s);
+}
+
+void bsfs_inode_changed_all(struct bsfs_session *s)
+{
+	struct bsfs_inodes *t = s->inodes;
+	struct bsfs_inode *n;
+	size_t i, j;
+
+	for (i = 0; i < N_WATCH_BUCKETS; i++) {
+		struct bsfs_listing *lists[WATCHED_MAX];
+		uint64_t ids[WATCHED_MAX];
+		size_t n_dirs = 0;
+
+		pthread_mutex_lock(&t->lock);
+		t->n_changes++;
+		for (n = t->watched[i]; n && n_dirs < WATCHED_MAX;
+		     n = n->next_watched) {
+			if (!n->listing)
+				continue;
+			ids[n_dirs] = bsfs_inode_id(s, n);
+			lists[n_dirs++] = bsfs_listing_get(n->listing);
+		}
+		pthread_mutex_unlock(&t->lock);
+		while (n_dirs--) {
+			for (j = 0; j < lists[n_dirs]->n_names; j++)
+				bsfs_session_forget_name(
+					s, ids[n_dirs],
+					lists[n_dirs]->names[j].shown);
+			bsfs_session_forget_inode(s, ids[n_dirs]);
+			bsfs_listing_put(lists[n_dirs]);
+		}
+	}
 	bsfs_vfiles_tidy(s);
 }
 
@@ -372,6 +421,7 @@ void bsfs_inodes_free(struct bsfs_session *s)
 		free_list(&t->buckets[i]);
 	free_list(&t->replaced);
 	bsfs_listing_put(t->root.listing);
+	bsfs_listing_put(t->root.previous);
 	free(t->root.path);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
@@ -392,9 +442,28 @@ static int holds(const struct bsfs_listing *l, const struct stat *st,
 {
 	struct bsfs_identity now = bsfs_identity_of(st);
 
-	return l && trust != TRUST_NONE &&
-	       (trust == TRUST_LIKELY || !l->is_racy) &&
-	       bsfs_identity_equal(&l->identity, &now);
+	if (!l || trust == TRUST_NONE ||
+	    !bsfs_identity_equal(&l->identity, &now))
+		return 0;
+	/* A racy listing is good for as long as another would be racy, too. */
+	return !l->is_racy ||
+	       (trust == TRUST_LIKELY && bsfs_is_racy(&st->st_mtim));
+}
+
+/* The directory's attributes, if it still is at 'path'. */
+static int stat_dir(struct bsfs_session *s, const struct bsfs_inode *dir,
+		    const char *path, struct stat *ret)
+{
+	int err = bsfs_store_stat(s, path, ret);
+
+	if (err)
+		return err == -ENOENT || err == -ELOOP || err == -ENOTDIR
+			       ? -ESTALE
+			       : err;
+	return ret->st_dev == dir->identity.dev &&
+			       ret->st_ino == dir->identity.ino
+		       ? 0
+		       : -ESTALE;
 }
 
 /* The directory's listing: the one at hand if it holds, else read anew. */
@@ -407,10 +476,9 @@ static int get_listing(struct bsfs_session *s, struct bsfs_inode *dir,
 	struct stat st;
 	int err;
 
-	if (fstatat(s->store_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return errno == ENOENT ? -ESTALE : -errno;
-	if (st.st_dev != dir->identity.dev || st.st_ino != dir->identity.ino)
-		return -ESTALE;
+	err = stat_dir(s, dir, path, &st);
+	if (err)
+		return err;
 	pthread_mutex_lock(&t->lock);
 	old = dir->listing ? bsfs_listing_get(dir->listing) : NULL;
 	pthread_mutex_unlock(&t->lock);
@@ -423,7 +491,8 @@ static int get_listing(struct bsfs_session *s, struct bsfs_inode *dir,
 	if (err)
 		return err;
 	pthread_mutex_lock(&t->lock);
-	old = dir->listing;
+	old = dir->previous;
+	dir->previous = dir->listing;
 	dir->listing = bsfs_listing_get(l);
 	pthread_mutex_unlock(&t->lock);
 	bsfs_listing_put(old);
@@ -448,13 +517,17 @@ static int make_inode(struct bsfs_session *s, const struct bsfs_inode *dir,
 {
 	struct bsfs_inode *n;
 	struct stat st;
+	uint64_t n_changes;
+	int err;
 
-	if (fstatat(s->store_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return errno == ENOENT ? -EAGAIN : -errno;
+	err = bsfs_store_stat(s, path, &st);
+	if (err)
+		return err == -ENOENT ? -EAGAIN : err;
 	n = calloc(1, sizeof(*n));
 	if (!n)
 		return -ENOMEM;
 	n->watch = -1;
+	n->timeout = timeout_of(s, dir, &n_changes);
 	n->is_raw = dir->is_raw;
 	n->identity = bsfs_identity_of(&st);
 	n->type = S_ISDIR(st.st_mode) ? BSFS_DIR : BSFS_FILE;
@@ -522,19 +595,6 @@ static int lookup_control(struct bsfs_session *s, const char *name,
 	return 0;
 }
 
-/* Whether the container that could not be read is still the same. */
-static int is_still_damaged(const struct bsfs_session *s,
-			    const struct bsfs_name *name, const char *path)
-{
-	struct bsfs_identity now;
-	struct stat st;
-
-	if (fstatat(s->store_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return 0;
-	now = bsfs_identity_of(&st);
-	return bsfs_identity_equal(&now, &name->identity);
-}
-
 /* One try: -EAGAIN if the listing may be older than the file. */
 static int lookup_once(struct bsfs_session *s, struct bsfs_inode *dir,
 		       const char *dir_path, const char *shown,
@@ -555,7 +615,9 @@ static int lookup_once(struct bsfs_session *s, struct bsfs_inode *dir,
 	else
 		err = bsfs_path_join(path, dir_path, name->stored);
 	if (!err && name->what == BSFS_DAMAGED)
-		err = is_still_damaged(s, name, path) ? -name->err : -EAGAIN;
+		err = bsfs_store_compare(s, path, &name->identity) == 0
+			      ? -name->err
+			      : -EAGAIN;
 	if (!err)
 		err = make_inode(s, dir, name, path, &fresh);
 	bsfs_listing_put(l);
@@ -625,25 +687,18 @@ void bsfs_inode_forget(struct bsfs_session *s, struct bsfs_inode *n,
 	free_inode(n);
 }
 
-/* 0, or -ESTALE: the file that the path leads to is another. */
 static int compare_store(struct bsfs_session *s, const struct bsfs_inode *n,
 			 struct stat *ret)
 {
-	struct bsfs_identity now;
 	char path[PATH_MAX];
-	struct stat st;
+	int err;
 
 	bsfs_inode_path(s, n, path);
-	if (fstatat(s->store_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return errno == ENOENT ? -ESTALE : -errno;
-	now = bsfs_identity_of(&st);
 	if (n->type != BSFS_DIR)
-		return bsfs_identity_equal(&now, &n->identity) ? 0 : -ESTALE;
-	if (now.dev != n->identity.dev || now.ino != n->identity.ino)
-		return -ESTALE;
-	*ret = st;
+		return bsfs_store_compare(s, path, &n->identity);
+	err = stat_dir(s, n, path, ret);
 	ret->st_ino = n->attr.st_ino;
-	return 0;
+	return err;
 }
 
 int bsfs_inode_getattr(struct bsfs_session *s, struct bsfs_inode *n,

@@ -28,12 +28,15 @@ struct bsfs_inode {
 	uint64_t n_lookups;
 	char *path; /* in the store, by which it was last found; owned */
 	struct bsfs_listing *listing; /* of a directory; a reference, or NULL */
+	struct bsfs_listing *previous; /* the one before; likewise */
 	int watch; /* its inotify descriptor, or -1 */
 	int is_replaced; /* by a newer version: look-up does not find it */
 
 	enum bsfs_type type;
 	int is_raw; /* below .bigsmall/store */
 	unsigned n_open; /* atomic: handles */
+	int was_settled; /* atomic: opened when it had not changed of late */
+	double timeout; /* of a file: for which stat() may be trusted */
 	struct bsfs_identity identity; /* of the store's file */
 	struct stat attr; /* as shown */
 };
@@ -74,7 +77,7 @@ int bsfs_inode_list(struct bsfs_session *s, struct bsfs_inode *dir,
 		    struct bsfs_listing **ret);
 
 /* For how many seconds the kernel may trust what stat() showed. */
-double bsfs_inode_timeout(struct bsfs_session *s);
+double bsfs_inode_timeout(struct bsfs_session *s, const struct bsfs_inode *n);
 
 /* The number that stat() shows for an entry of a directory. */
 ino_t bsfs_inode_number(struct bsfs_session *s, const struct bsfs_inode *dir,
@@ -83,6 +86,9 @@ ino_t bsfs_inode_number(struct bsfs_session *s, const struct bsfs_inode *dir,
 /* The store's file 'stored' in the directory that 'watch' watches has changed,
  * or (NULL) the directory itself: let the kernel forget what it knows of it. */
 void bsfs_inode_changed(struct bsfs_session *s, int watch, const char *stored);
+
+/* Events were lost: let the kernel forget all that is watched. */
+void bsfs_inode_changed_all(struct bsfs_session *s);
 
 /* The kernel dropped a watch: the directory is gone or moved away. */
 void bsfs_inode_unwatched(struct bsfs_session *s, int watch);

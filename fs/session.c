@@ -94,17 +94,22 @@ static void unescape(char *s)
 	*to = 0;
 }
 
-/* "ID PARENT MAJOR:MINOR ROOT PATH OPTIONS ... - TYPE SOURCE OPTIONS": whether
- * the mount is on 'path', and then what it is. */
-static int parse_mount(char *line, const char *path, uint64_t *ret_dev,
-		       enum bsfs_mount *ret)
+/* A line of the table. */
+struct mount {
+	uint64_t dev;
+	const char *path; /* in the line */
+	int is_ours;
+};
+
+/* "ID PARENT MAJOR:MINOR ROOT PATH OPTIONS ... - TYPE SOURCE OPTIONS" */
+static int parse_mount(char *line, struct mount *ret)
 {
 	unsigned major_no, minor_no;
 	char *at = line, *type, *end;
 	int i;
 
 	if (sscanf(line, "%*d %*d %u:%u", &major_no, &minor_no) != 2)
-		return 0;
+		return -1;
 	for (i = 0; i < 4 && at; i++) {
 		at = strchr(at, ' ');
 		at = at ? at + 1 : NULL;
@@ -112,65 +117,86 @@ static int parse_mount(char *line, const char *path, uint64_t *ret_dev,
 	end = at ? strchr(at, ' ') : NULL;
 	type = end ? strstr(end, " - ") : NULL;
 	if (!type)
-		return 0;
+		return -1;
 	*end = 0;
 	unescape(at);
-	if (strcmp(at, path) != 0)
-		return 0;
-	*ret_dev = makedev(major_no, minor_no);
-	*ret = strncmp(type, " - fuse.bigsmall ", 17) ? BSFS_MOUNT_OTHER
-						      : BSFS_MOUNT_OURS;
-	return 1;
+	ret->dev = makedev(major_no, minor_no);
+	ret->path = at;
+	ret->is_ours = !strncmp(type, " - fuse.bigsmall ", 17);
+	return 0;
+}
+
+/* The last line that fits, since that mount is on top: of 'path' (NULL: any)
+ * and 'dev' (0: any).  1, and its path is the caller's to free; or 0. */
+static int find_mount(const char *path, uint64_t dev, struct mount *ret,
+		      char **ret_path)
+{
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL;
+	size_t len = 0;
+
+	*ret_path = NULL;
+	while (file && getline(&line, &len, file) > 0) {
+		struct mount m;
+
+		if (parse_mount(line, &m) != 0 || (dev && m.dev != dev) ||
+		    (path && strcmp(m.path, path) != 0))
+			continue;
+		free(*ret_path);
+		*ret_path = strdup(m.path);
+		*ret = m;
+	}
+	free(line);
+	if (file)
+		fclose(file);
+	return *ret_path != NULL;
 }
 
 enum bsfs_mount bsfs_mount_at(const char *path, uint64_t *ret_dev)
 {
-	FILE *file = fopen("/proc/self/mountinfo", "re");
 	enum bsfs_mount ret = BSFS_MOUNT_NONE;
-	char *line = NULL;
-	uint64_t dev = 0;
-	size_t len = 0;
+	struct mount m = { 0 };
+	char *found;
 
-	/* The last one in the table is on top. */
-	while (file && getline(&line, &len, file) > 0)
-		parse_mount(line, path, &dev, &ret);
-	free(line);
-	if (file)
-		fclose(file);
+	if (find_mount(path, 0, &m, &found))
+		ret = m.is_ours ? BSFS_MOUNT_OURS : BSFS_MOUNT_OTHER;
 	if (ret_dev)
-		*ret_dev = dev;
+		*ret_dev = m.dev;
+	free(found);
 	return ret;
 }
 
-static void run_fusermount(const struct bsfs_session *s)
+static void run_fusermount(char *path)
 {
 	char *const argv[] = { (char[]){ "fusermount3" },
 			       (char[]){ "-u" },
 			       (char[]){ "-z" },
 			       (char[]){ "-q" },
 			       (char[]){ "--" },
-			       strdup(s->opt->mountpoint),
+			       path,
 			       NULL };
 	pid_t pid;
 
-	if (argv[5] &&
-	    posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) == 0)
+	if (posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) == 0)
 		waitpid(pid, NULL, 0);
-	free(argv[5]);
 }
 
 void bsfs_session_detach(const struct bsfs_session *s)
 {
-	uint64_t dev;
+	uint64_t on_top;
+	struct mount m;
+	char *path;
 
-	/* Another may have been mounted over it, or it may be gone. */
-	if (bsfs_mount_at(s->opt->mountpoint, &dev) != BSFS_MOUNT_OURS ||
-	    dev != s->dev)
+	/* It may have moved with a directory above it, be gone, or lie below
+	 * another's mount, which is not ours to end. */
+	if (!s->dev || !find_mount(NULL, s->dev, &m, &path))
 		return;
-	if (geteuid() == 0)
-		umount2(s->opt->mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW);
-	else
-		run_fusermount(s);
+	bsfs_mount_at(path, &on_top);
+	if (on_top == s->dev && geteuid() == 0)
+		umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
+	else if (on_top == s->dev)
+		run_fusermount(path);
+	free(path);
 }
 
 /* Root may let the kernel read further ahead than 128 KiB. */

@@ -3,7 +3,7 @@
  * stats.c - counters, and the list of what is wrong
  *
  * Counters are atomics without order: each is right, a set of them is not a
- * snapshot.  Problems are a bounded list; past its end they are only counted.
+ * snapshot.  Problems are a bounded list; past its end it only says that there are more.
  */
 
 #include "stats.h"
@@ -31,7 +31,7 @@ struct bsfs_stats {
 	_Atomic uint64_t counters[BSFS_N_COUNTERS];
 	pthread_mutex_t lock; /* protects the list */
 	size_t n_problems;
-	uint64_t n_more; /* did not fit */
+	int has_more; /* did not fit */
 	struct problem problems[PROBLEMS_MAX];
 };
 
@@ -127,7 +127,7 @@ static int add_problem(struct bsfs_stats *st, const char *path,
 	if (is_known(st, path, text))
 		return 0;
 	if (st->n_problems == PROBLEMS_MAX) {
-		st->n_more++;
+		st->has_more = 1;
 		return 0;
 	}
 	p->path = strdup(path);
@@ -163,13 +163,16 @@ int bsfs_problem(struct bsfs_stats *st, const char *path, const char *fmt, ...)
 void bsfs_problem_clear(struct bsfs_stats *st, const char *path)
 {
 	char name[SENTENCE_MAX];
-	size_t i, n = 0;
+	size_t i, len, n = 0;
 
 	snprintf(name, sizeof(name), "%s", path);
 	make_printable(name);
 	pthread_mutex_lock(&st->lock);
+	len = strlen(name);
 	for (i = 0; i < st->n_problems; i++) {
-		if (strcmp(st->problems[i].path, name)) {
+		const char *of = st->problems[i].path;
+
+		if (strncmp(of, name, len) || (of[len] && of[len] != '/')) {
 			st->problems[n++] = st->problems[i];
 			continue;
 		}
@@ -185,7 +188,7 @@ uint64_t bsfs_n_problems(struct bsfs_stats *st)
 	uint64_t n;
 
 	pthread_mutex_lock(&st->lock);
-	n = st->n_problems + st->n_more;
+	n = st->n_problems;
 	pthread_mutex_unlock(&st->lock);
 	return n;
 }
@@ -202,9 +205,8 @@ char *bsfs_problems_text(struct bsfs_stats *st, size_t *ret_len)
 	for (i = 0; i < st->n_problems; i++)
 		fprintf(file, "%s: %s\n", st->problems[i].path,
 			st->problems[i].text);
-	if (st->n_more)
-		fprintf(file, "and %llu more\n",
-			(unsigned long long)st->n_more);
+	if (st->has_more)
+		fprintf(file, "and more\n");
 	pthread_mutex_unlock(&st->lock);
 	if (fclose(file) == 0)
 		return text;

@@ -51,7 +51,8 @@ void bsfs_count_in_flight(struct bsfs_stats *st, int n);
 int bsfs_problem(struct bsfs_stats *st, const char *path, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* 'path' is in order, or gone: forget what was said of it. */
+/* 'path' is in order, or gone: forget what was said of it and of what lies below
+ * it. */
 void bsfs_problem_clear(struct bsfs_stats *st, const char *path);
 
 uint64_t bsfs_n_problems(struct bsfs_stats *st);

@@ -15,6 +15,7 @@
 #include "tree.h"
 
 #include "stats.h"
+#include "store.h"
 #include "vfile.h"
 
 #include <dirent.h>
@@ -75,6 +76,15 @@ static int has_extension(const char *stem, size_t len)
 	return n > 0 && n < len - 1 && stem[len - 1 - n] == '.';
 }
 
+/* The control directory's name is taken in the root, and given to nobody
+ * elsewhere either. */
+static int is_file_name(const char *name)
+{
+	return *name && strlen(name) <= NAME_MAX && !strchr(name, '/') &&
+	       strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+	       strcmp(name, BSFS_CONTROL_NAME) != 0;
+}
+
 /* The name that a container is shown under; NULL: out of memory, or (errno
  * EINVAL) no file can be called that.  'suffix' is NULL where it is lost: then
  * the likeliest. */
@@ -85,14 +95,15 @@ static char *shown_name(const char *stored, const char *suffix)
 
 	if (!suffix)
 		suffix = has_extension(stored, stem) ? "" : ".safetensors";
-	if (stem + strlen(suffix) > NAME_MAX || strchr(suffix, '/')) {
+	name = malloc(stem + strlen(suffix) + 1);
+	if (!name)
+		return NULL;
+	memcpy(name, stored, stem);
+	strcpy(name + stem, suffix);
+	if (!is_file_name(name)) {
+		free(name);
 		errno = EINVAL;
 		return NULL;
-	}
-	name = malloc(stem + strlen(suffix) + 1);
-	if (name) {
-		memcpy(name, stored, stem);
-		strcpy(name + stem, suffix);
 	}
 	return name;
 }
@@ -160,8 +171,8 @@ static int copy_known(const struct bsfs_name *old, struct bsfs_name *n)
 	return n->shown ? 0 : -ENOMEM;
 }
 
-/* A regular file with a container's extension. */
-static int name_candidate(struct bsfs_session *s, const char *dir,
+/* A regular file with a container's extension; 'dir_fd' is its directory. */
+static int name_candidate(struct bsfs_session *s, const char *dir, int dir_fd,
 			  const struct bsfs_listing *old, struct bsfs_name *n)
 {
 	const struct bsfs_name *known;
@@ -171,7 +182,7 @@ static int name_candidate(struct bsfs_session *s, const char *dir,
 
 	if (bsfs_path_join(path, dir, n->stored) != 0)
 		return is_plain(n);
-	if (fstatat(s->store_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+	if (fstatat(dir_fd, n->stored, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
 	    !S_ISREG(st.st_mode))
 		return is_plain(n);
 	n->d_type = DT_REG;
@@ -181,7 +192,7 @@ static int name_candidate(struct bsfs_session *s, const char *dir,
 		bsfs_problem_clear(s->stats, path);
 	else if (known && known->what == BSFS_MEMBER)
 		return copy_known(known, n);
-	fd = openat(s->store_fd, path,
+	fd = openat(dir_fd, n->stored,
 		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0) {
 		n->what = BSFS_DAMAGED;
@@ -305,7 +316,7 @@ static void clear_problems(struct bsfs_session *s, const char *dir,
 	}
 }
 
-static int is_racy(const struct timespec *mtime)
+int bsfs_is_racy(const struct timespec *mtime)
 {
 	struct timespec now;
 	int64_t age;
@@ -402,9 +413,8 @@ int bsfs_listing_read(struct bsfs_session *s, const char *path, int is_raw,
 	if (!l)
 		return -ENOMEM;
 	l->n_refs = 1;
-	fd = openat(s->store_fd, path,
-		    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	err = fd < 0 || fstat(fd, &st) != 0 ? -errno : 0;
+	fd = bsfs_store_open(s, path, O_RDONLY | O_DIRECTORY);
+	err = fd < 0 ? fd : fstat(fd, &st) != 0 ? -errno : 0;
 	if (!err) {
 		dir = fdopendir(fd);
 		err = dir ? 0 : -errno;
@@ -415,14 +425,14 @@ int bsfs_listing_read(struct bsfs_session *s, const char *path, int is_raw,
 		goto out;
 	}
 	l->identity = bsfs_identity_of(&st);
-	l->is_racy = is_racy(&st.st_mtim);
+	l->is_racy = bsfs_is_racy(&st.st_mtim);
 	err = read_entries(s, path, is_raw, dir, l);
 	for (i = 0; !err && !is_raw && i < l->n_names; i++) {
 		struct bsfs_name *n = &l->names[i];
 
 		if (store_extension(n->stored) &&
 		    (n->d_type == DT_REG || n->d_type == DT_UNKNOWN))
-			err = name_candidate(s, path, old, n);
+			err = name_candidate(s, path, fd, old, n);
 	}
 	if (!err)
 		err = arrange(s, path, old, l);

@@ -56,6 +56,9 @@ int bsfs_listing_read(struct bsfs_session *s, const char *path, int is_raw,
 struct bsfs_listing *bsfs_listing_get(struct bsfs_listing *l);
 void bsfs_listing_put(struct bsfs_listing *l); /* NULL is allowed */
 
+/* Whether a directory of this mtime may still change without a new one. */
+int bsfs_is_racy(const struct timespec *mtime);
+
 /* The entry that is shown under 'name', or NULL. */
 const struct bsfs_name *bsfs_listing_find(const struct bsfs_listing *l,
 					  const char *name);

@@ -4,8 +4,7 @@
  *
  * A ring where the kernel allows one (containers often forbid it: ENOSYS,
  * EPERM), else a queue that pread() works off.  If a ring fails later, what is
- * queued and in flight is asked of pread: reading twice into the same buffer
- * gives the same bytes, once the ring is closed.
+ * queued and in flight is asked of pread.
  */
 
 #include "uring.h"
@@ -76,7 +75,8 @@ void bsfs_uring_read(struct bsfs_uring *u, int fd, void *buf, size_t len,
 	io_uring_sqe_set_data(sqe, r);
 }
 
-/* Closing the ring cancels or finishes all that is in flight. */
+/* What was in flight is asked of pread from here on.  The kernel may still
+ * write to the buffers for a moment; the chunks' checksums would tell. */
 static void drop_ring(struct bsfs_uring *u)
 {
 	io_uring_queue_exit(&u->ring);
@@ -85,15 +85,16 @@ static void drop_ring(struct bsfs_uring *u)
 
 void bsfs_uring_submit(struct bsfs_uring *u)
 {
-	int res;
+	unsigned tries = 0;
 
-	if (!u->has_ring)
-		return;
-	do {
-		res = io_uring_submit(&u->ring);
-	} while (res == -EINTR || res == -EAGAIN);
-	if (res < 0)
-		drop_ring(u);
+	while (u->has_ring && io_uring_sq_ready(&u->ring)) {
+		int n = io_uring_submit(&u->ring);
+
+		if (n == -EINTR)
+			continue;
+		if (n < 0 || ++tries > BSFS_URING_DEPTH)
+			drop_ring(u);
+	}
 }
 
 static void end_request(struct bsfs_uring *u, struct request *r,
@@ -112,7 +113,7 @@ static void wait_ring(struct bsfs_uring *u, unsigned *ret_tag, int *ret)
 
 	do {
 		res = io_uring_wait_cqe(&u->ring, &cqe);
-	} while (res == -EINTR || res == -EAGAIN);
+	} while (res == -EINTR);
 	if (res < 0) {
 		drop_ring(u);
 		return;

@@ -15,6 +15,7 @@
 
 #include "cache.h"
 #include "stats.h"
+#include "store.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -86,8 +87,7 @@ enum bs_result bsfs_peek(int fd, uint64_t size, struct bs_summary *ret,
 static int open_direct(const struct bsfs_session *s, const char *path,
 		       const struct bsfs_identity *identity)
 {
-	int fd = openat(s->store_fd, path,
-			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_DIRECT);
+	int fd = bsfs_store_open(s, path, O_RDONLY | O_DIRECT);
 	struct bsfs_identity now;
 	struct stat st;
 	void *buf = NULL;
@@ -158,9 +158,9 @@ static int open_vfile(struct bsfs_session *s, const char *path,
 	if (!f)
 		return err;
 	f->direct_fd = -1;
-	f->fd = openat(s->store_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	f->fd = bsfs_store_open(s, path, O_RDONLY);
 	if (f->fd < 0) {
-		err = errno == ENOENT || errno == ELOOP ? -ESTALE : -errno;
+		err = f->fd;
 		goto fail;
 	}
 	if (fstat(f->fd, &st) != 0) {
@@ -262,17 +262,13 @@ int bsfs_vfile_get(struct bsfs_session *s, const char *path,
 {
 	struct bsfs_vfiles *v = s->vfiles;
 	struct bsfs_vfile *opened = NULL;
-	struct bsfs_identity now;
-	struct stat st;
 	int err;
 
 	/* That the container is open still does not mean that it is what the
 	 * name leads to. */
-	if (fstatat(s->store_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return errno == ENOENT ? -ESTALE : -errno;
-	now = bsfs_identity_of(&st);
-	if (!bsfs_identity_equal(&now, identity))
-		return -ESTALE;
+	err = bsfs_store_compare(s, path, identity);
+	if (err)
+		return err;
 	pthread_mutex_lock(&v->lock);
 	*ret = find(v, identity);
 	pthread_mutex_unlock(&v->lock);
@@ -337,11 +333,13 @@ unsigned bsfs_vfile_cut(const struct bsfs_vfile *f, uint64_t off, size_t len,
 			struct bsfs_piece *ret, unsigned max, size_t *ret_len)
 {
 	uint64_t i = bs_member_extent_at(f->ar, &f->member, off);
+	uint64_t chunk = UINT64_MAX;
+	size_t pinned = 0;
 	unsigned n = 0;
 
 	*ret_len = 0;
 	while (len && n < max) {
-		struct bsfs_piece *p = &ret[n++];
+		struct bsfs_piece *p = &ret[n];
 		struct bs_extent ext;
 		struct bs_blob blob;
 		uint64_t at, chunk_off, left;
@@ -353,6 +351,12 @@ unsigned bsfs_vfile_cut(const struct bsfs_vfile *f, uint64_t off, size_t len,
 		p->blob = ext.blob;
 		p->chunk = bs_blob_chunk_at(&blob, at);
 		bs_blob_chunk_range(&blob, p->chunk, &chunk_off, &chunk_len);
+		if (p->chunk != chunk)
+			pinned += chunk_len;
+		if (n && pinned > BSFS_PINNED_MAX)
+			break;
+		n++;
+		chunk = p->chunk;
 		p->raw_len = (uint32_t)chunk_len;
 		p->skip = (uint32_t)(at - chunk_off);
 		left = ext.off + ext.len - off;

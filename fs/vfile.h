@@ -30,6 +30,10 @@ struct bsfs_vfile {
 	unsigned char *reported;
 };
 
+/* What the chunks of a request may take while it is answered: those of a
+ * BSFS_READ_MAX, wherever it begins. */
+#define BSFS_PINNED_MAX ((size_t)2 << 20)
+
 /* Part of a request that one chunk answers. */
 struct bsfs_piece {
 	uint64_t chunk;
@@ -64,7 +68,8 @@ enum bs_result bsfs_peek(int fd, uint64_t size, struct bs_summary *ret,
 
 /*
  * Cut [off, off + len) of the file, which lies within its size, into pieces:
- * up to 'max' of them; returns how many and in *ret_len the bytes they cover.
+ * up to 'max' of them, and no more than BSFS_PINNED_MAX bytes of chunks; returns
+ * how many and in *ret_len the bytes they cover.
  */
 unsigned bsfs_vfile_cut(const struct bsfs_vfile *f, uint64_t off, size_t len,
 			struct bsfs_piece *ret, unsigned max, size_t *ret_len);

@@ -15,8 +15,10 @@
 
 #include "inode.h"
 #include "stats.h"
+#include "store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -31,7 +33,7 @@
 
 #define MASK                                                               \
 	(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | \
-	 IN_CLOSE_WRITE | IN_ONLYDIR | IN_DONT_FOLLOW | IN_EXCL_UNLINK)
+	 IN_CLOSE_WRITE | IN_ONLYDIR | IN_EXCL_UNLINK)
 
 struct bsfs_watch {
 	struct bsfs_session *s; /* borrowed */
@@ -108,8 +110,14 @@ static void on_events(struct bsfs_watch *w)
 			(const struct inotify_event *)(const void *)(buf + at);
 
 		at += (ssize_t)(sizeof(*e) + e->len);
-		if (e->mask & IN_IGNORED)
+		if (e->mask & IN_Q_OVERFLOW)
+			bsfs_inode_changed_all(w->s);
+		else if (e->mask & IN_IGNORED)
 			bsfs_inode_unwatched(w->s, e->wd);
+		else if (e->len && e->mask & IN_ATTRIB && e->mask & IN_ISDIR)
+			/* Its own watch reports it; forgetting its name would
+			 * unmount what is mounted on it. */
+			continue;
 		else
 			bsfs_inode_changed(w->s, e->wd,
 					   e->len ? e->name : NULL);
@@ -150,8 +158,7 @@ int bsfs_watch_new(struct bsfs_session *s, const sigset_t *signals)
 	w->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (w->signal_fd < 0 || w->stop_fd < 0)
 		return -errno;
-	if (!is_remote(s->store_fd))
-		w->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	w->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	return 0;
 }
 
@@ -188,12 +195,19 @@ void bsfs_watch_free(struct bsfs_session *s)
 
 int bsfs_watch_add(struct bsfs_session *s, const char *path)
 {
-	char proc[PATH_MAX + 64];
+	char proc[64];
+	int fd, watch = -1;
 
 	if (s->watch->inotify_fd < 0)
 		return -1;
-	snprintf(proc, sizeof(proc), "/proc/self/fd/%d/%s", s->store_fd, path);
-	return inotify_add_watch(s->watch->inotify_fd, proc, MASK);
+	fd = bsfs_store_open(s, path, O_PATH | O_DIRECTORY);
+	if (fd < 0)
+		return -1;
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	if (!is_remote(fd))
+		watch = inotify_add_watch(s->watch->inotify_fd, proc, MASK);
+	close(fd);
+	return watch;
 }
 
 void bsfs_watch_remove(struct bsfs_session *s, int watch)

@@ -14,10 +14,12 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -26,6 +28,7 @@
 
 #define CACHE_DEFAULT ((uint64_t)256 << 20)
 #define PROBLEMS_SHOWN 5
+#define PIPE_FD 3 /* of the daemon, to its parent */
 
 const char bst_mount_help[] =
 	"  -o OPTION[,OPTION]...\n"
@@ -129,8 +132,8 @@ static int take_option(struct bst_mount *m, const char *opt)
 		m->fs.allow_other = 1;
 	} else if (!strcmp(opt, "noallow_other")) {
 		m->fs.allow_other = 0;
-	} else if (!strcmp(opt, "noexec")) {
-		m->fs.no_exec = 1;
+	} else if (!strcmp(opt, "noexec") || !strcmp(opt, "exec")) {
+		m->fs.no_exec = *opt == 'n';
 	} else if (!strncmp(opt, "cache=", 6)) {
 		if (parse_size(opt + 6, (uint64_t)1 << 50, &size) != 0)
 			return bad_value(opt, "a size like 256M is wanted");
@@ -185,22 +188,56 @@ int bst_mount_options(struct bst_mount *m, const char *list)
 
 /* ---- Where --------------------------------------------------------------- */
 
+/* Without following its last component: realpath() of what stands before it. */
+static char *path_of(const char *path)
+{
+	char *copy = strdup(path), *dir, *real = NULL, *ret = NULL;
+	const char *base;
+	size_t len = strlen(path);
+
+	if (!copy)
+		return NULL;
+	while (len > 1 && copy[len - 1] == '/')
+		copy[--len] = 0;
+	base = bst_base_name(copy);
+	/* ".", ".." and "/" have no last component of their own. */
+	if (!*base || !strcmp(base, ".") || !strcmp(base, "..")) {
+		free(copy);
+		return realpath(path, NULL);
+	}
+	dir = bst_dir_name(copy);
+	if (dir)
+		real = realpath(dir, NULL);
+	if (real)
+		ret = bst_join(strcmp(real, "/") ? real : "", base);
+	free(real);
+	free(dir);
+	free(copy);
+	return ret;
+}
+
 char *bst_mount_path(const char *path)
 {
-	const char *base = bst_base_name(path);
-	char *dir, *real, *ret;
+	char target[PATH_MAX];
+	char *ret = path_of(path);
+	ssize_t len;
 
-	/* "..", "." and "/" have no last component of their own. */
-	if (!*base || !strcmp(base, ".") || !strcmp(base, "..") ||
-	    base[strcspn(base, "/")])
-		return realpath(path, NULL);
-	dir = bst_dir_name(path);
-	real = dir ? realpath(dir, NULL) : NULL;
-	free(dir);
-	if (!real)
-		return NULL;
-	ret = bst_join(strcmp(real, "/") ? real : "", base);
-	free(real);
+	if (!ret || bsfs_mount_at(ret, NULL) != BSFS_MOUNT_NONE)
+		return ret;
+	/* Not a mount: if it is a link, one may be where it leads. */
+	len = readlink(ret, target, sizeof(target) - 1);
+	if (len > 0) {
+		char *dir = bst_dir_name(ret), *joined = NULL;
+
+		target[len] = 0;
+		if (dir)
+			joined = *target == '/' ? strdup(target)
+						: bst_join(dir, target);
+		free(dir);
+		free(ret);
+		ret = joined ? path_of(joined) : NULL;
+		free(joined);
+	}
 	return ret;
 }
 
@@ -315,8 +352,7 @@ static void ready_in_foreground(void *ctx, const struct bsfs_summary *summary,
 /* ---- The daemon ---------------------------------------------------------- */
 
 struct daemon {
-	struct bst_mount *m;
-	int fd; /* the pipe to the parent; -1: it has been told */
+	_Atomic int fd; /* the pipe to the parent; -1: it has been told */
 };
 
 /* Until the parent is told, errors are the command's; later, the system's. */
@@ -350,19 +386,26 @@ static void ready_in_background(void *ctx, const struct bsfs_summary *summary,
 	struct daemon *d = ctx;
 	FILE *pipe = fdopen(d->fd, "w");
 
+	d->fd = -1;
 	if (pipe) {
 		fwrite(summary, sizeof(*summary), 1, pipe);
 		fputs(problems, pipe);
-		fclose(pipe);
 	}
-	d->fd = -1;
+	/* Who does not wait any more has interrupted the command. */
+	if (!pipe || fclose(pipe) != 0)
+		kill(getpid(), SIGTERM);
 	leave_terminal();
 }
 
 static void run_daemon(struct bst_mount *m, int fd)
 {
-	struct daemon d = { m, fd };
+	struct daemon d = { PIPE_FD };
 
+	/* Nothing that the command had open stays open as long as the mount. */
+	if (dup2(fd, PIPE_FD) < 0)
+		_exit(BST_EXIT_SYSTEM);
+	fcntl(PIPE_FD, F_SETFD, FD_CLOEXEC);
+	syscall(SYS_close_range, PIPE_FD + 1, ~0u, 0);
 	setsid();
 	umask(0);
 	/* The directory that the command ran in may be unmounted. */

@@ -3,7 +3,7 @@
 #
 # mount.sh - cold reads through our mount and through squashfuse's, in turns
 #
-# usage: sh mount.sh [-n ROUNDS] BIN FILE.safetensors
+# usage: sh mount.sh [-n ROUNDS] [-a KIB] BIN FILE.safetensors
 #
 # BIN is the folder of a build (bigsmall, mount.bigsmall, read_file).  FILE is
 # compressed by us, and by mksquashfs with zstd in its default blocks of 128
@@ -11,7 +11,9 @@
 # the two, and the plain file, is mounted anew after the kernel's caches were
 # dropped, and read once from end to end; who comes first changes every round.
 # Prints the median, least and most GB/s of each and the median of the rounds'
-# ratios.  What is read is compared: the sums of all must be the same.
+# ratios.  -a sets the kernel's read-ahead of both mounts after mounting;
+# without it each has what its daemon left.  What is read is compared: the sums
+# of all must be the same.
 #
 # Needs root (drop_caches), squashfs-tools, squashfuse.  Drops the caches of
 # the whole machine.  Exit 1: the readers saw different bytes.
@@ -19,15 +21,17 @@
 set -eu
 
 rounds=7
-while getopts n: opt; do
+ahead=
+while getopts n:a: opt; do
 	case $opt in
 	n) rounds=$OPTARG ;;
+	a) ahead=$OPTARG ;;
 	*) exit 2 ;;
 	esac
 done
 shift $((OPTIND - 1))
 if [ $# -ne 2 ] || [ "$rounds" -lt 1 ]; then
-	echo "usage: mount.sh [-n ROUNDS] BIN FILE.safetensors" >&2
+	echo "usage: mount.sh [-n ROUNDS] [-a KIB] BIN FILE.safetensors" >&2
 	exit 2
 fi
 [ "$(id -u)" -eq 0 ] || {
@@ -64,15 +68,19 @@ mksquashfs "$work/plain" "$work/squash" -comp zstd -quiet -no-progress \
 echo "$name: $(stat -c %s "$file") bytes;" \
 	"ours $(cat "$work"/store/*.bs | wc -c)," \
 	"squashfs-zstd $(stat -c %s "$work/squash")"
-echo "$(nproc) cores, Linux $(uname -r), load $(cut -d' ' -f1-3 /proc/loadavg)"
+echo "$(nproc) cores, Linux $(uname -r), load $(cut -d' ' -f1-3 /proc/loadavg)" \
+	"${ahead:+read-ahead $ahead KiB}"
 
 drop() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 }
 
-mount_ours() {
-	"$bin/mount.bigsmall" "$work/store" "$work/mnt-ours" >/dev/null
+# set_ahead DIR: the read-ahead of the mount, if we were told one
+set_ahead() {
+	[ -n "$ahead" ] || return 0
+	dev=$(awk -v dir="$1" '$5 == dir { print $3 }' /proc/self/mountinfo)
+	echo "$ahead" >"/sys/class/bdi/$dev/read_ahead_kb"
 }
 
 # read_cold WAY WHAT: a line "WHAT WAY GB/s SUM" to the results
@@ -80,12 +88,14 @@ read_cold() {
 	case $2 in
 	ours)
 		drop
-		mount_ours
+		"$bin/mount.bigsmall" "$work/store" "$work/mnt-ours" >/dev/null
+		set_ahead "$work/mnt-ours"
 		path=$work/mnt-ours/$name
 		;;
 	squash)
 		drop
 		squashfuse_ll "$work/squash" "$work/mnt-squash"
+		set_ahead "$work/mnt-squash"
 		path=$work/mnt-squash/$name
 		;;
 	plain)

@@ -79,7 +79,7 @@ wait_for is_gone dir || fail "the directory's old name is still there"
 chmod 700 store/moved
 chmod 711 store
 has_modes() {
-	[ "$(stat -c %a mnt mnt/moved | paste -sd ' ')" = '711 700' ]
+	[ "$(stat -c %a mnt mnt/moved 2>/dev/null | paste -sd ' ')" = '711 700' ]
 }
 wait_for has_modes || fail "modes: $(stat -c %a mnt mnt/moved)"
 
