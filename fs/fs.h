@@ -5,13 +5,14 @@
  *	fuse_ops ──► inode ──► tree ──► vfile      names: which file is meant
  *	    └──────► decode ─► cache ─► uring      bytes: what stands in it
  *
- * LOCK ORDER.  There are five locks, and no thread holds two of them:
+ * LOCK ORDER.  There are six locks, and no thread holds two of them:
  *
  *	inodes->lock	inode.c: the table, look-up counts, paths, listings
  *	vfiles->lock	vfile.c: which containers are open
  *	cache->lock	cache.c: entries and their states
  *	stats->lock	stats.c: the list of problems
  *	decoder->lock	decode.c: the idle workers
+ *	handles_lock	fuse_ops.c: which files and directories are open
  *
  * None is held across I/O, decoding, or a call into libfuse (fstat() of unused
  * containers under vfiles->lock is all that comes near it).
@@ -27,6 +28,7 @@
 #ifndef BSFS_FS_H
 #define BSFS_FS_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -127,6 +129,7 @@ static inline int bsfs_identity_equal(const struct bsfs_identity *a,
 struct fuse_session;
 struct bsfs_cache;
 struct bsfs_decoder;
+struct bsfs_handle;
 struct bsfs_inodes;
 struct bsfs_stats;
 struct bsfs_vfiles;
@@ -145,6 +148,8 @@ struct bsfs_session {
 	struct bsfs_decoder *decoder;
 	struct bsfs_inodes *inodes;
 	struct bsfs_watch *watch;
+	pthread_mutex_t handles_lock;
+	struct bsfs_handle *handles;
 };
 
 /* ---- session.c: what others need of libfuse ----------------------------- */

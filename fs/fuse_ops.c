@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -33,17 +34,14 @@
  * loaders. */
 #define BACKGROUND_MAX 64
 
-/* An open file: one of the three. */
-struct handle {
+/* An open file or directory: one of the four, or none for .bigsmall. */
+struct bsfs_handle {
+	struct bsfs_handle *next, *prev; /* protected by s->handles_lock */
 	struct bsfs_vfile *vfile; /* a model: a reference */
+	struct bsfs_listing *listing; /* a directory: a reference */
 	int fd; /* a file of the store, or -1 */
 	char *text; /* a control file: owned */
 	size_t text_len;
-};
-
-/* An open directory. */
-struct dir_handle {
-	struct bsfs_listing *listing; /* a reference; NULL: .bigsmall */
 };
 
 static struct bsfs_session *session_of(fuse_req_t req)
@@ -79,6 +77,54 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->congestion_threshold = BACKGROUND_MAX * 3 / 4;
 	conn->time_gran = 1;
 	bsfs_session_ready(s);
+}
+
+/* ---- Handles ------------------------------------------------------------- */
+
+static struct bsfs_handle *new_handle(struct bsfs_session *s)
+{
+	struct bsfs_handle *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return NULL;
+	h->fd = -1;
+	pthread_mutex_lock(&s->handles_lock);
+	h->next = s->handles;
+	if (h->next)
+		h->next->prev = h;
+	s->handles = h;
+	pthread_mutex_unlock(&s->handles_lock);
+	return h;
+}
+
+static void close_handle(struct bsfs_session *s, struct bsfs_handle *h)
+{
+	pthread_mutex_lock(&s->handles_lock);
+	if (h->prev)
+		h->prev->next = h->next;
+	else
+		s->handles = h->next;
+	if (h->next)
+		h->next->prev = h->prev;
+	pthread_mutex_unlock(&s->handles_lock);
+	if (h->vfile)
+		bsfs_vfile_put(s, h->vfile);
+	if (h->fd >= 0)
+		close(h->fd);
+	bsfs_listing_put(h->listing);
+	free(h->text);
+	free(h);
+}
+
+void bsfs_handles_close(struct bsfs_session *s)
+{
+	while (s->handles)
+		close_handle(s, s->handles);
+}
+
+static struct bsfs_handle *handle_of(const struct fuse_file_info *fi)
+{
+	return (struct bsfs_handle *)(uintptr_t)fi->fh;
 }
 
 /* ---- Names --------------------------------------------------------------- */
@@ -160,26 +206,28 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino,
 {
 	struct bsfs_session *s = session_of(req);
 	struct bsfs_inode *n = bsfs_inode_of(s, ino);
-	struct dir_handle *h = calloc(1, sizeof(*h));
-	int err = h ? 0 : -ENOMEM;
+	struct bsfs_handle *h = new_handle(s);
+	int err = 0;
 
-	if (!err && n->type == BSFS_DIR)
+	if (!h) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	if (n->type == BSFS_DIR)
 		err = bsfs_inode_list(s, n, &h->listing);
 	if (err) {
-		free(h);
+		close_handle(s, h);
 		fuse_reply_err(req, -err);
 		return;
 	}
 	fi->fh = (uintptr_t)h;
-	if (fuse_reply_open(req, fi) == -ENOENT) {
-		bsfs_listing_put(h->listing);
-		free(h);
-	}
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		close_handle(s, h);
 }
 
 /* The entry at 'off': 0 and 1 are "." and "..".  NULL: the end. */
 static const char *dir_entry(struct bsfs_session *s, struct bsfs_inode *dir,
-			     const struct dir_handle *h, size_t off,
+			     const struct bsfs_handle *h, size_t off,
 			     struct stat *st)
 {
 	static const char *const control[] = { "store", "stats", "problems" };
@@ -214,7 +262,7 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 {
 	struct bsfs_session *s = session_of(req);
 	struct bsfs_inode *dir = bsfs_inode_of(s, ino);
-	const struct dir_handle *h = (const void *)(uintptr_t)fi->fh;
+	const struct bsfs_handle *h = handle_of(fi);
 	char *buf = malloc(size);
 	size_t len = 0;
 	const char *name;
@@ -240,29 +288,16 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 static void op_releasedir(fuse_req_t req, fuse_ino_t ino,
 			  struct fuse_file_info *fi)
 {
-	struct dir_handle *h = (void *)(uintptr_t)fi->fh;
-
 	(void)ino;
-	bsfs_listing_put(h->listing);
-	free(h);
+	close_handle(session_of(req), handle_of(fi));
 	fuse_reply_err(req, 0);
 }
 
 /* ---- Files --------------------------------------------------------------- */
 
-static void close_handle(struct bsfs_session *s, struct handle *h)
-{
-	if (h->vfile)
-		bsfs_vfile_put(s, h->vfile);
-	if (h->fd >= 0)
-		close(h->fd);
-	free(h->text);
-	free(h);
-}
-
 /* Open a file that is shown as it is, if it is still the same. */
 static int open_plain(struct bsfs_session *s, const struct bsfs_inode *n,
-		      const char *path, struct handle *h)
+		      const char *path, struct bsfs_handle *h)
 {
 	struct bsfs_identity now;
 	struct stat st;
@@ -289,7 +324,7 @@ static int is_settled(struct bsfs_inode *n)
 }
 
 static int open_handle(struct bsfs_session *s, struct bsfs_inode *n,
-		       struct handle *h, struct fuse_file_info *fi)
+		       struct bsfs_handle *h, struct fuse_file_info *fi)
 {
 	char path[PATH_MAX];
 
@@ -326,14 +361,13 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct bsfs_session *s = session_of(req);
 	struct bsfs_inode *n = bsfs_inode_of(s, ino);
-	struct handle *h = calloc(1, sizeof(*h));
+	struct bsfs_handle *h = new_handle(s);
 	int err;
 
 	if (!h) {
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	h->fd = -1;
 	err = open_handle(s, n, h, fi);
 	if (err) {
 		if (err == -ESTALE)
@@ -355,7 +389,7 @@ static void op_release(fuse_req_t req, fuse_ino_t ino,
 {
 	struct bsfs_session *s = session_of(req);
 
-	close_handle(s, (void *)(uintptr_t)fi->fh);
+	close_handle(s, handle_of(fi));
 	count_open(s, bsfs_inode_of(s, ino), -1);
 	fuse_reply_err(req, 0);
 }
@@ -408,7 +442,7 @@ static void read_plain(fuse_req_t req, int fd, uint64_t off, size_t size)
 
 /* From a copy: the reader may close the file, and so free the text, before the
  * system call that replies has returned. */
-static void read_text(fuse_req_t req, const struct handle *h, size_t off,
+static void read_text(fuse_req_t req, const struct bsfs_handle *h, size_t off,
 		      size_t size)
 {
 	char *copy;
@@ -430,7 +464,7 @@ static void read_text(fuse_req_t req, const struct handle *h, size_t off,
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		    struct fuse_file_info *fi)
 {
-	const struct handle *h = (const void *)(uintptr_t)fi->fh;
+	const struct bsfs_handle *h = handle_of(fi);
 
 	(void)ino;
 	bsfs_count(session_of(req)->stats, BSFS_N_READS, 1);

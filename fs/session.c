@@ -377,6 +377,7 @@ static int make(struct bsfs_session *s)
 	sigset_t signals;
 	int err;
 
+	pthread_mutex_init(&s->handles_lock, NULL);
 	block_signals(&signals);
 	raise_file_limit();
 	s->stats = bsfs_stats_new();
@@ -401,11 +402,13 @@ static void unmake(struct bsfs_session *s)
 	if (s->fuse)
 		fuse_session_destroy(s->fuse);
 	s->fuse = NULL;
+	bsfs_handles_close(s);
 	bsfs_inodes_free(s);
 	bsfs_decoder_free(s);
 	bsfs_vfiles_free(s);
 	bsfs_cache_free(s->cache);
 	bsfs_stats_free(s->stats);
+	pthread_mutex_destroy(&s->handles_lock);
 	close(s->store_fd);
 }
 

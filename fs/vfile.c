@@ -314,11 +314,10 @@ void bsfs_vfiles_free(struct bsfs_session *s)
 
 	if (!v)
 		return;
-	/* When a mount ends the kernel does not wait for the last RELEASE, so
-	 * some may have users still. */
 	while (v->first) {
 		struct bsfs_vfile *f = v->first;
 
+		assert(f->n_users == 0);
 		v->first = f->next;
 		close_vfile(s, f);
 	}

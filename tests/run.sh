@@ -38,6 +38,5 @@ if [ $# -gt 0 ]; then
 	exit
 fi
 build_and_test asan -L 'unit|fuzz|fs'
-TSAN_OPTIONS="suppressions=$root/tests/tsan.supp" \
-	build_and_test tsan -R 'unit/test_cache|unit/test_uring|fs/'
+build_and_test tsan -R 'unit/test_cache|unit/test_uring|fs/'
 build_and_test test
