@@ -94,7 +94,7 @@ static int is_generic(const char *opt)
 /* "256M" in bytes: 0, or -1. */
 static int parse_size(const char *arg, uint64_t max, uint64_t *ret)
 {
-	static const char units[] = "kmgt";
+	static const char units[] = "kmg";
 	unsigned shift = 0;
 	const char *unit;
 	uintmax_t n;

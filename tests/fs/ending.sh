@@ -20,6 +20,23 @@ kill -0 "$daemon" || fail "the daemon left its reader"
 exec 3<&-
 end_mount
 
+# by way of a link
+ln -s mnt link
+begin_mount
+refused 'already mounted' "$bigsmall" mount store link
+"$bigsmall" umount link || fail "umount by way of a link: exit $?"
+end_mount
+
+# the mount moves with a directory above it
+mkdir above above/mnt
+begin_mount "$work/store" "$work/above/mnt"
+mv above moved
+kill -s TERM "$daemon"
+wait "$daemon"
+is "exit after the mountpoint moved" 0 $?
+daemon=
+is_mounted "$work/moved/mnt" && fail "SIGTERM: still mounted where it moved"
+
 for signal in TERM INT HUP; do
 	begin_mount
 	same mnt/m.safetensors orig/m.safetensors
@@ -60,7 +77,7 @@ wait "$daemon" 2>/dev/null
 daemon=
 refused 'not connected' ls mnt
 refused 'already mounted' "$bigsmall" mount store mnt
-"$bigsmall" umount mnt || fail "a dead mount cannot be ended: exit $?"
+"$bigsmall" umount mnt/ || fail "a dead mount cannot be ended: exit $?"
 begin_mount
 same mnt/m.safetensors orig/m.safetensors
 end_mount

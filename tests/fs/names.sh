@@ -25,6 +25,8 @@ ln -s m.safetensors store/link
 ln -s nowhere store/dangling
 ln -s ../../store store/sub/up
 mkfifo store/fifo
+# a container whose name would be "." is shown as it is
+cp store/old.json.bs store/..bs
 # no container: a name alone does not make one
 echo 'text' >store/notes.bs
 : >store/.bs
@@ -32,6 +34,7 @@ begin_mount
 
 find mnt -mindepth 1 -printf '%P\n' | sort >have
 cat >want <<EOF
+..bs
 .bs
 .hidden
 dangling
@@ -100,7 +103,12 @@ same mnt/.bigsmall/store/sub/deep/renamed.bs store/sub/deep/renamed.bs
 "$bigsmall" verify mnt/.bigsmall/store/m.bs >/dev/null || fail "verify"
 python3 -m json.tool mnt/.bigsmall/stats >/dev/null || fail "stats: no JSON"
 grep -q '^notes.bs: ' mnt/.bigsmall/problems || fail "notes.bs is no problem"
-is "problems" 1 "$(wc -l <mnt/.bigsmall/problems)"
+grep -q '^..bs: ' mnt/.bigsmall/problems || fail "..bs is no problem"
+is "problems" 2 "$(wc -l <mnt/.bigsmall/problems)"
+if [ "$(id -u)" -eq 0 ]; then
+	bdi=/sys/class/bdi/$(mountpoint -d mnt)/read_ahead_kb
+	[ ! -w "$bdi" ] || is "read-ahead" 1024 "$(cat "$bdi")"
+fi
 is "df" "$(stat -f -c %b store)" "$(stat -f -c %b mnt)"
 
 end_mount "$work/mnt" noisy
