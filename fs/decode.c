@@ -40,6 +40,7 @@ static_assert(STORED_LEN >= BS_CHUNK_STORED_MAX + 2 * BSFS_DIRECT_ALIGN,
 struct bsfs_decoder {
 	pthread_mutex_t lock; /* protects 'idle' */
 	pthread_cond_t returned;
+	int is_async; /* the workers got rings */
 	struct bsfs_worker *idle;
 };
 
@@ -90,7 +91,13 @@ int bsfs_decoder_new(struct bsfs_session *s)
 		w->next = d->idle;
 		d->idle = w;
 	}
+	d->is_async = bsfs_uring_is_async(d->idle->uring);
 	return 0;
+}
+
+int bsfs_decoder_is_async(const struct bsfs_session *s)
+{
+	return s->decoder->is_async;
 }
 
 void bsfs_decoder_free(struct bsfs_session *s)

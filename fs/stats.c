@@ -10,6 +10,7 @@
 
 #include "bigsmall.h"
 #include "cache.h"
+#include "decode.h"
 #include "fs.h"
 
 #include <pthread.h>
@@ -232,6 +233,8 @@ char *bsfs_stats_text(const struct bsfs_session *s, size_t *ret_len)
 		return NULL;
 	bsfs_cache_get_stats(s->cache, &cache);
 	fprintf(file, "{\n  \"version\": \"%s\"", bs_version());
+	fprintf(file, ",\n  \"io_uring\": %s",
+		bsfs_decoder_is_async(s) ? "true" : "false");
 	print_u64(file, "threads", s->opt->n_threads);
 	for (i = 0; i < BSFS_N_COUNTERS; i++)
 		print_u64(file, names[i],

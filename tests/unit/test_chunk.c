@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_chunk.c - every dtype, kind of data and length survives a chunk; damage
- * never passes for good, never reads or writes out of bounds
+ * never passes for good, never reads or writes out of bounds; decoding
+ * allocates nothing
  */
 
 #include "../test.h"
@@ -138,15 +139,46 @@ static void one_free(struct one *o)
 	free(o->mem.p);
 }
 
+/* ---- Allocations, of ours and of the libraries below us -------------------- */
+
+static unsigned n_allocations;
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+void *__libc_malloc(size_t len);
+void *__libc_calloc(size_t n, size_t len);
+void *__libc_realloc(void *p, size_t len);
+
+void *malloc(size_t len)
+{
+	n_allocations++;
+	return __libc_malloc(len);
+}
+
+void *calloc(size_t n, size_t len)
+{
+	n_allocations++;
+	return __libc_calloc(n, len);
+}
+
+void *realloc(void *p, size_t len)
+{
+	n_allocations++;
+	return __libc_realloc(p, len);
+}
+#endif
+
 /* Decode from and into buffers that end at guard pages. */
 static enum bs_result one_decode(struct one *o, const uint8_t *raw)
 {
 	struct guarded in = guarded_new(o->chunk.stored_len);
 	struct guarded out = guarded_new(o->chunk.raw_len);
+	unsigned n_before;
 	enum bs_result res;
 
 	memcpy(in.p, o->mem.p + o->chunk.stored_off, o->chunk.stored_len);
+	n_before = n_allocations;
 	res = bs_chunk_decode(&o->chunk, &o->blob, o->model, ws, in.p, out.p);
+	assert_int_equal(n_allocations, n_before);
 	if (!res)
 		assert_memory_equal(out.p, raw, o->chunk.raw_len);
 	guarded_free(&in);
