@@ -54,6 +54,8 @@ struct bsfs_options {
 	uint64_t cache_len; /* bytes */
 	uint32_t max_read; /* bytes; 0: the kernel's own limit */
 	unsigned n_threads; /* >= 1 */
+	unsigned idle_timeout; /* seconds without use, after which the mount
+				* ends; 0: never */
 	int allow_other;
 	int no_exec;
 
@@ -148,6 +150,7 @@ struct bsfs_session {
 	struct bsfs_decoder *decoder;
 	struct bsfs_inodes *inodes;
 	struct bsfs_watch *watch;
+	uint64_t n_uses; /* atomic: requests that a program made */
 	pthread_mutex_t handles_lock;
 	struct bsfs_handle *handles;
 };
@@ -164,8 +167,10 @@ void bsfs_session_forget_name(const struct bsfs_session *s, uint64_t dir,
 			      const char *name);
 void bsfs_session_forget_inode(const struct bsfs_session *s, uint64_t inode);
 
-/* Detach the mount; its last user's leaving ends the session. */
-void bsfs_session_detach(const struct bsfs_session *s);
+/* Detach the mount; its last user's leaving ends the session.  'is_gentle':
+ * only if nobody uses it, which somebody may without a request: as a current
+ * directory. */
+void bsfs_session_detach(const struct bsfs_session *s, int is_gentle);
 
 /* INIT has come: tell the caller. */
 void bsfs_session_ready(struct bsfs_session *s);

@@ -49,6 +49,15 @@ static struct bsfs_session *session_of(fuse_req_t req)
 	return fuse_req_userdata(req);
 }
 
+/* The same for what a program asked, which keeps an idle mount alive. */
+static struct bsfs_session *use_session(fuse_req_t req)
+{
+	struct bsfs_session *s = session_of(req);
+
+	__atomic_fetch_add(&s->n_uses, 1, __ATOMIC_RELAXED);
+	return s;
+}
+
 static struct bsfs_inode *inode_of(fuse_req_t req, fuse_ino_t ino)
 {
 	return bsfs_inode_of(session_of(req), ino);
@@ -131,7 +140,7 @@ static struct bsfs_handle *handle_of(const struct fuse_file_info *fi)
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct bsfs_session *s = session_of(req);
+	struct bsfs_session *s = use_session(req);
 	struct fuse_entry_param e = { .generation = 1 };
 	struct bsfs_found_inode found;
 	int err = bsfs_inode_lookup(s, bsfs_inode_of(s, parent), name, &found);
@@ -169,7 +178,7 @@ static void op_forget_multi(fuse_req_t req, size_t n,
 static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 		       struct fuse_file_info *fi)
 {
-	struct bsfs_session *s = session_of(req);
+	struct bsfs_session *s = use_session(req);
 	struct bsfs_inode *n = bsfs_inode_of(s, ino);
 	struct stat st;
 	int err = bsfs_inode_getattr(s, n, &st);
@@ -204,7 +213,7 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 static void op_opendir(fuse_req_t req, fuse_ino_t ino,
 		       struct fuse_file_info *fi)
 {
-	struct bsfs_session *s = session_of(req);
+	struct bsfs_session *s = use_session(req);
 	struct bsfs_inode *n = bsfs_inode_of(s, ino);
 	struct bsfs_handle *h = new_handle(s);
 	int err = 0;
@@ -359,7 +368,7 @@ static void count_open(struct bsfs_session *s, struct bsfs_inode *n, int by)
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct bsfs_session *s = session_of(req);
+	struct bsfs_session *s = use_session(req);
 	struct bsfs_inode *n = bsfs_inode_of(s, ino);
 	struct bsfs_handle *h = new_handle(s);
 	int err;

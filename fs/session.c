@@ -166,12 +166,12 @@ enum bsfs_mount bsfs_mount_at(const char *path, uint64_t *ret_dev)
 	return ret;
 }
 
-static void run_fusermount(char *path)
+static void run_fusermount(char *path, int is_lazy)
 {
 	char *const argv[] = { (char[]){ "fusermount3" },
 			       (char[]){ "-u" },
-			       (char[]){ "-z" },
 			       (char[]){ "-q" },
+			       is_lazy ? (char[]){ "-z" } : (char[]){ "-q" },
 			       (char[]){ "--" },
 			       path,
 			       NULL };
@@ -181,7 +181,7 @@ static void run_fusermount(char *path)
 		waitpid(pid, NULL, 0);
 }
 
-void bsfs_session_detach(const struct bsfs_session *s)
+void bsfs_session_detach(const struct bsfs_session *s, int is_gentle)
 {
 	uint64_t on_top;
 	struct mount m;
@@ -193,9 +193,9 @@ void bsfs_session_detach(const struct bsfs_session *s)
 		return;
 	bsfs_mount_at(path, &on_top);
 	if (on_top == s->dev && geteuid() == 0)
-		umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
+		umount2(path, UMOUNT_NOFOLLOW | (is_gentle ? 0 : MNT_DETACH));
 	else if (on_top == s->dev)
-		run_fusermount(path);
+		run_fusermount(path, !is_gentle);
 	free(path);
 }
 

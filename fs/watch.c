@@ -42,6 +42,8 @@ struct bsfs_watch {
 	int signal_fd;
 	int stop_fd;
 	int inotify_fd; /* -1: changes are not reported */
+	uint64_t n_uses; /* of the mount, when that was looked at last */
+	time_t idle_since; /* monotonic */
 };
 
 /* File systems that others may change without our kernel's knowing. */
@@ -84,7 +86,7 @@ static void on_signal(struct bsfs_watch *w)
 	if (read(w->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
 	if (info.ssi_signo != SIGUSR1) {
-		bsfs_session_detach(w->s);
+		bsfs_session_detach(w->s, 0);
 		return;
 	}
 	text = bsfs_stats_text(w->s, &len);
@@ -95,6 +97,14 @@ static void on_signal(struct bsfs_watch *w)
 	if (text && len)
 		bsfs_log(w->s, BSFS_INFO, "%s", text);
 	free(text);
+}
+
+static time_t now_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
 }
 
 static void on_events(struct bsfs_watch *w)
@@ -124,6 +134,33 @@ static void on_events(struct bsfs_watch *w)
 	}
 }
 
+/* Whether the mount has been idle for as long as it may; looked at every eighth
+ * of that time. */
+static void look_for_use(struct bsfs_watch *w)
+{
+	uint64_t n_uses = __atomic_load_n(&w->s->n_uses, __ATOMIC_RELAXED);
+	time_t now = now_seconds();
+
+	if (n_uses != w->n_uses ||
+	    bsfs_count(w->s->stats, BSFS_N_OPEN_FILES, 0)) {
+		w->n_uses = n_uses;
+		w->idle_since = now;
+	} else if (now - w->idle_since >= (time_t)w->s->opt->idle_timeout) {
+		bsfs_session_detach(w->s, 1);
+		w->idle_since = now;
+	}
+}
+
+/* For how many milliseconds to wait for an event; -1: for ever. */
+static int wait_ms(const struct bsfs_watch *w)
+{
+	unsigned timeout = w->s->opt->idle_timeout;
+
+	if (!timeout)
+		return -1;
+	return timeout > 8 * 3600 ? 3600 * 1000 : (int)timeout * 1000 / 8;
+}
+
 static void *watch_all(void *arg)
 {
 	struct bsfs_watch *w = arg;
@@ -133,9 +170,12 @@ static void *watch_all(void *arg)
 		{ .fd = w->inotify_fd, .events = POLLIN },
 	};
 
+	w->idle_since = now_seconds();
 	for (;;) {
-		if (poll(fds, 3, -1) < 0 && errno != EINTR)
+		if (poll(fds, 3, wait_ms(w)) < 0 && errno != EINTR)
 			return NULL;
+		if (w->s->opt->idle_timeout)
+			look_for_use(w);
 		if (fds[0].revents)
 			return NULL;
 		if (fds[1].revents)

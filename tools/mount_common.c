@@ -41,6 +41,7 @@ const char bst_mount_help[] =
 	"default DIR\n"
 	"      max_read=SIZE   the longest request, 1M by default and at "
 	"most\n"
+	"      timeout=N       unmount after N seconds without use\n"
 	"      ro              accepted: the mount is read-only\n"
 	"      and what mount(8) passes on: rw, exec, noexec, nosuid, nodev, "
 	"atime,\n"
@@ -143,6 +144,10 @@ static int take_option(struct bst_mount *m, const char *opt)
 			return bad_value(opt, "a number from 1 to 256 is "
 					      "wanted");
 		m->fs.n_threads = (unsigned)n;
+	} else if (!strncmp(opt, "timeout=", 8)) {
+		if (bst_parse_number(opt + 8, 0, 1ul << 30, &n) != 0)
+			return bad_value(opt, "a number of seconds is wanted");
+		m->fs.idle_timeout = (unsigned)n;
 	} else if (!strncmp(opt, "max_read=", 9)) {
 		if (parse_size(opt + 9, (uint64_t)1 << 30, &size) != 0 ||
 		    size < 4096)
