@@ -19,7 +19,7 @@ build="gcc libc6-dev make cmake pkg-config libzstd-dev libxxhash-dev
 run="fuse3 python3 python3-venv ca-certificates"
 # libclang-rt is what clang's sanitizers and libFuzzer are linked from.
 test="libcmocka-dev clang clang-format libclang-rt-14-dev squashfs-tools
-	squashfuse zstd attr mandoc shellcheck"
+	squashfuse zstd attr mandoc shellcheck systemd"
 
 want=
 for set in "${@:-build}"; do

@@ -18,8 +18,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -347,9 +349,37 @@ static void log_to_stderr(void *ctx, enum bsfs_level level, const char *text)
 	bst_error("%s", text);
 }
 
+/* Tell systemd, if it started us and wants to know (sd_notify(3)): one datagram
+ * to the socket that it names. */
+static void notify_manager(const char *text)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	size_t len = path ? strlen(path) : 0;
+	int fd;
+
+	if ((len && *path != '/' && *path != '@') || len < 2 ||
+	    len >= sizeof(to.sun_path))
+		return;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	memcpy(to.sun_path, path, len);
+	if (*path == '@')
+		to.sun_path[0] = 0; /* in the abstract name space */
+	/* Nobody there is nobody to tell. */
+	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL,
+		   (const struct sockaddr *)&to,
+		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) <
+	    0)
+		log_to_stderr(NULL, BSFS_INFO, "systemd was not told");
+	close(fd);
+}
+
 static void ready_in_foreground(void *ctx, const struct bsfs_summary *summary,
 				const char *problems)
 {
+	notify_manager("READY=1");
 	print_summary(ctx, summary);
 	print_problems(ctx, summary->n_problems, problems);
 }

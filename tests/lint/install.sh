@@ -34,6 +34,7 @@ $lib/libbigsmall.so
 $lib/libbigsmall.so.${version%%.*}
 $lib/libbigsmall.so.$version
 $lib/pkgconfig/bigsmall.pc
+$prefix/lib/systemd/user/bigsmall@.service
 $prefix/share/man/man1/bigsmall.1
 $prefix/share/man/man8/mount.bigsmall.8
 /sbin/mount.bigsmall
