@@ -8,9 +8,11 @@
  */
 
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "behind.h"
 #include "census.h"
 #include "cmd.h"
 #include "container.h"
@@ -297,7 +299,8 @@ static int info_path(const char *path, int is_json)
 
 int bst_cmd_info(int argc, char **argv)
 {
-	int opt, is_json = 0;
+	int opt, code, is_json = 0;
+	char *behind;
 
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":h", options, NULL)) != -1)
@@ -313,5 +316,8 @@ int bst_cmd_info(int argc, char **argv)
 		}
 	if (argc - optind != 1)
 		return bst_usage("info", "name one file.");
-	return info_path(argv[optind], is_json);
+	behind = bst_behind_mount(argv[optind]);
+	code = info_path(behind ? behind : argv[optind], is_json);
+	free(behind);
+	return code;
 }

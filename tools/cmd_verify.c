@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "behind.h"
 #include "cmd.h"
 #include "container.h"
 #include "files.h"
@@ -323,8 +324,13 @@ int bst_cmd_verify(int argc, char **argv)
 	bst_json_init(&v.json, stdout);
 	if (v.is_json)
 		bst_json_open(&v.json, NULL, '[');
-	for (i = optind; i < argc && code != BST_EXIT_INTERRUPTED; i++)
-		code = bst_exit_worse(code, verify_one(&v, argv[i]));
+	for (i = optind; i < argc && code != BST_EXIT_INTERRUPTED; i++) {
+		char *behind = bst_behind_mount(argv[i]);
+
+		code = bst_exit_worse(code, verify_one(&v, behind ? behind
+								  : argv[i]));
+		free(behind);
+	}
 	if (v.is_json)
 		bst_json_close(&v.json, ']');
 	if (code == BST_EXIT_INTERRUPTED)

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * behind.c - from a file as a mount shows it to the container behind it
+ *
+ * A user who types "bigsmall verify models/llama.safetensors" means the
+ * container that it is stored in; over a store that is mounted in place, the
+ * container's own name leads nowhere.  The mount has the store below
+ * .bigsmall/store for this.
+ */
+
+#include "behind.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "container.h"
+#include "files.h"
+#include "fs.h"
+#include "naming.h"
+
+#define STORE "/.bigsmall/store"
+
+/* The length of the part of 'dir', a real path, on which a mount of ours is; 0:
+ * none is above it. */
+static size_t mount_len(char *dir)
+{
+	size_t len = strlen(dir);
+
+	while (len) {
+		char was = dir[len];
+		enum bsfs_mount found;
+
+		dir[len] = 0;
+		found = bsfs_mount_at(dir, NULL);
+		dir[len] = was;
+		if (found != BSFS_MOUNT_NONE)
+			return found == BSFS_MOUNT_OURS ? len : 0;
+		while (len && dir[--len] != '/')
+			;
+	}
+	return 0;
+}
+
+/* The directory of the store that is shown as 'dir', or NULL. */
+static char *store_dir(char *dir)
+{
+	size_t len = mount_len(dir);
+	char *ret = NULL;
+
+	if (!len || !strncmp(dir + len, "/.bigsmall", 10))
+		return NULL;
+	ret = malloc(strlen(dir) + sizeof(STORE));
+	if (ret) {
+		memcpy(ret, dir, len);
+		strcpy(ret + len, STORE);
+		strcat(ret, dir + len);
+	}
+	return ret;
+}
+
+static int is_shown_as(const char *path, const char *name)
+{
+	struct bs_summary summary;
+	char *original;
+	struct stat st;
+	int fd, ret = 0;
+
+	if (bst_open_regular(path, &fd, &st) != 0)
+		return 0;
+	if (bst_container_peek(fd, &st, &summary, NULL) == BS_OK) {
+		original = bst_naming_original(bst_base_name(path),
+					       summary.suffix);
+		ret = original && !strcmp(original, name);
+		free(original);
+	}
+	close(fd);
+	return ret;
+}
+
+/* "DIR/NAME.bs", if that is shown as 'shown'. */
+static char *try_container(const char *dir, const char *name, const char *shown)
+{
+	char *path = bst_join(dir, name);
+
+	if (path && is_shown_as(path, shown))
+		return path;
+	free(path);
+	return NULL;
+}
+
+static char *find_container(const char *dir, const char *base)
+{
+	size_t len = strlen(base);
+	char *plain = bst_join(dir, base), *name, *ret = NULL;
+	const char *suffix;
+	int is_there = plain && access(plain, F_OK) == 0;
+
+	/* The container itself, which the mount hides. */
+	if (is_there && len > 3 && !strcmp(base + len - 3, ".bs"))
+		return plain;
+	free(plain);
+	/* A plain file hides a container. */
+	if (is_there)
+		return NULL;
+	name = bst_naming_container(base, &suffix);
+	if (name)
+		ret = try_container(dir, name, base);
+	free(name);
+	if (ret)
+		return ret;
+	/* One that was renamed: its suffix is part of its stem. */
+	name = malloc(len + 4);
+	if (name) {
+		memcpy(name, base, len);
+		strcpy(name + len, ".bs");
+		ret = try_container(dir, name, base);
+	}
+	free(name);
+	return ret;
+}
+
+char *bst_behind_mount(const char *path)
+{
+	char *dir = bst_dir_name(path), *real = NULL, *store = NULL;
+	char *ret = NULL;
+
+	if (dir)
+		real = realpath(dir, NULL);
+	if (real)
+		store = store_dir(real);
+	if (store)
+		ret = find_container(store, bst_base_name(path));
+	free(store);
+	free(real);
+	free(dir);
+	return ret;
+}

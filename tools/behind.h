@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * behind.h - from a file as a mount shows it to the container behind it
+ */
+
+#ifndef BST_BEHIND_H
+#define BST_BEHIND_H
+
+/*
+ * Where the container is that a mount of ours shows as 'path', or hides by that
+ * name: a path that leads below the mount's .bigsmall/store, the caller's to
+ * free.  NULL: 'path' is what it seems to be.
+ */
+char *bst_behind_mount(const char *path);
+
+#endif /* BST_BEHIND_H */
