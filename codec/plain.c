@@ -8,6 +8,8 @@
 
 #include "plain.h"
 
+#include "bits.h"
+
 #include <stdlib.h>
 #include <zstd.h>
 
@@ -63,6 +65,10 @@ enum bs_result bs_zstd_decode(struct bs_zstd *z, void *dst, size_t dst_len,
 {
 	size_t n;
 
+	/* Debian's library reads the formats of before 2016 as well, which
+	 * nobody writes, and allocates for it. */
+	if (len < 4 || get_u32(src) != ZSTD_MAGICNUMBER)
+		return BS_ERR_CORRUPT;
 	if (ZSTD_findFrameCompressedSize(src, len) != len)
 		return BS_ERR_CORRUPT;
 	n = ZSTD_decompressDCtx(z->d, dst, dst_len, src, len);

@@ -87,7 +87,7 @@ static bool fields_hold(const struct bs_superblock *sb, const uint8_t *b)
 	if (get_u16(b + SB_SUPERBLOCK_LENGTH) != SB_LEN ||
 	    get_u32(b + SB_FLAGS) & ~SB_FLAG_BUNDLE ||
 	    !is_zero(b + SB_RESERVED, SB_CHECKSUM - SB_RESERVED) ||
-	    s->container_len < 2 * SB_LEN ||
+	    s->container_len < 2 * SB_LEN || s->size > INT64_MAX ||
 	    sb->page_records_log2 < PAGE_RECORDS_LOG2_MIN ||
 	    sb->page_records_log2 > PAGE_RECORDS_LOG2_MAX ||
 	    suffix_len > BS_SUFFIX_MAX || alg > BS_DIGEST_XXH3_128 ||
@@ -174,7 +174,8 @@ enum bs_result bs_superblock_read(const struct bs_source *src,
 			"a file of BigSmall (Python), which cannot be read yet");
 	res = parse(ret, b, src->size, 0, err);
 	if (!res || res == BS_ERR_VERSION || res == BS_ERR_FEATURE ||
-	    res == BS_ERR_TRUNCATED || src->size < 2 * SB_LEN)
+	    res == BS_ERR_TRUNCATED || res == BS_ERR_CORRUPT ||
+	    src->size < 2 * SB_LEN)
 		return res;
 	io = src->pread(src->ctx, b, SB_LEN, src->size - SB_LEN);
 	if (io)

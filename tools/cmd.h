@@ -89,9 +89,8 @@ unsigned bst_default_threads(void);
 double bst_now(void);
 
 /*
- * A line that is drawn over itself on standard error, where that is a
- * terminal and standard output is not meant for a program; else nothing.
- * 'what' is borrowed until bst_progress_end().
+ * A line that is drawn over itself on standard error where that is a terminal,
+ * else nothing.
  */
 void bst_progress_begin(const char *what, uint64_t total);
 void bst_progress(uint64_t done);

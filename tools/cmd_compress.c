@@ -58,6 +58,8 @@ struct compress {
 	uint64_t total_raw;
 	uint64_t total_stored;
 	unsigned n_done;
+	char *dir; /* of all results; owned; NULL: they are in several */
+	int is_misnamed; /* a result is not called .bs */
 };
 
 /* One SRC. */
@@ -186,12 +188,23 @@ static int check_source(const struct job *job)
 	return BST_EXIT_DATA;
 }
 
+static int check_dir_of(const char *path)
+{
+	char *dir = bst_dir_name(path);
+	int err = !dir ? -ENOMEM : bst_is_dir(dir) ? 0 : -ENOENT;
+
+	free(dir);
+	return err;
+}
+
 static int write_container(struct compress *c, struct job *job)
 {
 	struct bst_outfile out = { .fd = -1 };
 	int err, code;
 
 	err = bst_outfile_check(job->dst, c->force, &job->st);
+	if (!err && c->dry_run && !c->out_is_dir)
+		err = check_dir_of(job->dst);
 	if (!err && !c->dry_run)
 		err = bst_outfile_open(&out, job->dst, c->force);
 	if (err)
@@ -209,6 +222,17 @@ static int write_container(struct compress *c, struct job *job)
 	return code;
 }
 
+/* 64 bits of nanoseconds reach from 1677 to 2262; others become those. */
+static int64_t nanoseconds(const struct timespec *ts)
+{
+	int64_t ns;
+
+	if (__builtin_mul_overflow((int64_t)ts->tv_sec, 1000000000, &ns) ||
+	    __builtin_add_overflow(ns, (int64_t)ts->tv_nsec, &ns))
+		return ts->tv_sec < 0 ? INT64_MIN : INT64_MAX;
+	return ns;
+}
+
 static int pack_source(struct compress *c, struct job *job)
 {
 	double begin = bst_now();
@@ -223,8 +247,7 @@ static int pack_source(struct compress *c, struct job *job)
 	job->pack.n_threads = c->n_threads;
 	job->pack.suffix = job->suffix;
 	job->pack.mode = job->st.st_mode & 07777;
-	job->pack.mtime_ns = (int64_t)job->st.st_mtim.tv_sec * 1000000000 +
-			     job->st.st_mtim.tv_nsec;
+	job->pack.mtime_ns = nanoseconds(&job->st.st_mtim);
 	code = write_container(c, job);
 	job->seconds = bst_now() - begin;
 	return code;
@@ -339,10 +362,16 @@ static void report(struct compress *c, const struct job *job)
 				     : "; the .bs is written all the same");
 }
 
-static void report_end(const struct compress *c, const char *first_dst,
-		       double seconds)
+static int is_shown_by_mount(const char *path)
 {
-	char *dir = bst_dir_name(first_dst);
+	size_t len = strlen(path);
+
+	return len > 3 && !strcmp(path + len - 3, ".bs");
+}
+
+/* The last line: what to do next. */
+static void report_end(const struct compress *c, double seconds)
+{
 
 	if (c->n_done > 1) {
 		printf("%u files: ", c->n_done);
@@ -351,9 +380,30 @@ static void report_end(const struct compress *c, const char *first_dst,
 	}
 	if (c->dry_run)
 		printf("Nothing was written.\n");
+	else if (!c->dir)
+		printf("Read them: mount.bigsmall on each directory\n");
+	else if (c->is_misnamed)
+		printf("Named .bs, a mount shows it; "
+		       "bigsmall decompress restores it anyway\n");
 	else
 		bst_print("Read %s: mount.bigsmall %s\n",
-			  c->n_done > 1 ? "them" : "it", dir ? dir : ".");
+			  c->n_done > 1 ? "them" : "it", c->dir);
+}
+
+/* Remember where results are, for the last line. */
+static void note_result(struct compress *c, const char *dst)
+{
+	char *dir = bst_dir_name(dst);
+
+	c->is_misnamed |= !is_shown_by_mount(dst);
+	if (c->n_done == 1) {
+		c->dir = dir;
+		return;
+	}
+	if (c->dir && (!dir || strcmp(dir, c->dir) != 0)) {
+		free(c->dir);
+		c->dir = NULL;
+	}
 	free(dir);
 }
 
@@ -375,6 +425,7 @@ static int compress_one(struct compress *c, struct job *job)
 		c->total_raw += job->layout.size;
 		c->total_stored += job->pack.stored_len;
 		c->n_done++;
+		note_result(c, job->dst);
 	}
 	bst_layout_fini(&job->layout);
 	if (job->fd >= 0)
@@ -385,7 +436,6 @@ static int compress_one(struct compress *c, struct job *job)
 static int compress_all(struct compress *c, char **src, char **dst, size_t n)
 {
 	double begin = bst_now();
-	const char *first_dst = NULL;
 	int code = BST_EXIT_OK;
 	size_t i;
 
@@ -397,14 +447,13 @@ static int compress_all(struct compress *c, char **src, char **dst, size_t n)
 
 		free(bst_naming_container(bst_base_name(src[i]), &job.suffix));
 		one = compress_one(c, &job);
-		if (one == BST_EXIT_OK && !first_dst)
-			first_dst = dst[i];
 		code = bst_exit_worse(code, one);
 	}
 	if (c->is_json)
 		bst_json_close(&c->json, ']');
-	else if (first_dst)
-		report_end(c, first_dst, bst_now() - begin);
+	else if (c->n_done)
+		report_end(c, bst_now() - begin);
+	free(c->dir);
 	if (code == BST_EXIT_INTERRUPTED)
 		bst_error("interrupted; nothing unfinished was left behind.");
 	return code;
@@ -495,6 +544,8 @@ int bst_cmd_compress(int argc, char **argv)
 	code = name_outputs(&c, argv + optind, dst, n);
 	if (code == BST_EXIT_OK)
 		code = compress_all(&c, argv + optind, dst, n);
+	else if (c.is_json)
+		printf("[]\n");
 	for (i = 0; i < n; i++)
 		free(dst[i]);
 	free(dst);

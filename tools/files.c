@@ -16,6 +16,8 @@
 
 #include "files.h"
 
+#define TEMP_TRIES 1000 /* names of temporary files */
+
 /* Linux transfers at most 2 GiB a call; less keeps signals quick. */
 #define IO_MAX ((size_t)64 << 20)
 
@@ -125,7 +127,7 @@ int bst_outfile_check(const char *path, int may_replace, const struct stat *src)
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
 	if (st.st_dev == src->st_dev && st.st_ino == src->st_ino)
-		return -ELOOP;
+		return -EDEADLK;
 	if (!may_replace || !(S_ISREG(st.st_mode) || S_ISLNK(st.st_mode)))
 		return -EEXIST;
 	return 0;
@@ -151,6 +153,7 @@ static int open_dir_of(const char *path)
 
 int bst_outfile_open(struct bst_outfile *out, const char *path, int may_replace)
 {
+	unsigned i;
 	int err;
 
 	out->path = path;
@@ -159,17 +162,22 @@ int bst_outfile_open(struct bst_outfile *out, const char *path, int may_replace)
 	out->dir_fd = open_dir_of(path);
 	if (out->dir_fd < 0)
 		return out->dir_fd;
-	/* 200 bytes of the name, so that the whole stays within 255 */
-	snprintf(out->temp, sizeof(out->temp), ".%.200s.tmp.%ld",
-		 bst_base_name(path), (long)getpid());
-	out->fd = openat(out->dir_fd, out->temp,
-			 O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (out->fd < 0) {
-		err = -errno;
-		close(out->dir_fd);
-		return err;
+	/* 200 bytes of the name, so that the whole stays within 255.  In a
+	 * container every run may have the same number, and one that was killed
+	 * leaves its file. */
+	for (i = 0; i < TEMP_TRIES; i++) {
+		snprintf(out->temp, sizeof(out->temp), ".%.200s.tmp.%ld.%u",
+			 bst_base_name(path), (long)getpid(), i);
+		out->fd = openat(out->dir_fd, out->temp,
+				 O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (out->fd >= 0)
+			return 0;
+		if (errno != EEXIST)
+			break;
 	}
-	return 0;
+	err = errno == EEXIST ? -EBUSY : -errno;
+	close(out->dir_fd);
+	return err;
 }
 
 /* Give the temporary file its name. */

@@ -43,7 +43,7 @@ struct bst_outfile {
 
 /*
  * -EEXIST: there is one of that name, and it may not be replaced, or it is no
- * regular file.  -ELOOP: it is 'src' itself.
+ * regular file.  -EDEADLK: it is 'src' itself.
  */
 int bst_outfile_check(const char *path, int may_replace,
 		      const struct stat *src);

@@ -17,7 +17,7 @@ int bst_naming_outdir(const char *cmd, const char *out, size_t n_src,
 		      int dry_run, int *ret)
 {
 	size_t len = out ? strlen(out) : 0;
-	int wants_dir = len && out[len - 1] == '/';
+	int wants_dir = len && (out[len - 1] == '/' || n_src > 1);
 
 	*ret = 0;
 	if (!out)
@@ -27,12 +27,6 @@ int bst_naming_outdir(const char *cmd, const char *out, size_t n_src,
 	*ret = 1;
 	if (bst_is_dir(out))
 		return BST_EXIT_OK;
-	if (!wants_dir && n_src > 1)
-		return bst_usage(cmd,
-				 "%s is no directory, and it would have to "
-				 "hold several results; end it in '/' to have "
-				 "it made.",
-				 out);
 	*ret = wants_dir;
 	if (!wants_dir || dry_run)
 		return BST_EXIT_OK;

@@ -9,6 +9,7 @@
  */
 
 #include <errno.h>
+#include <getopt.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -20,12 +21,14 @@
 #include "cmd.h"
 
 #define LINE_MAX_LEN 8192
+#define WHAT_LEN 41 /* and a name longer than that is cut */
 #define DRAW_EVERY 0.1 /* seconds between two drawings of the line */
 
 static const char *program = "bigsmall";
 
 static struct {
-	const char *what; /* NULL: no line is drawn */
+	int is_drawn;
+	char what[WHAT_LEN];
 	uint64_t total;
 	double next;
 	unsigned width; /* columns used by the last drawing */
@@ -50,14 +53,13 @@ static void wipe_line(void)
 	progress.width = 0;
 }
 
-/* Write what 'fmt' says into line[LINE_MAX_LEN], with control characters made
- * harmless: C0, DEL, and C1 as UTF-8 has it.  A new line may end it. */
-static void word_line(char *line, const char *fmt, va_list ap)
+/* No control characters: C0, DEL, and C1 as UTF-8 has it.  A new line may end
+ * the line. */
+static void make_harmless(char *line)
 {
 	unsigned char *s = (unsigned char *)line;
 	size_t i;
 
-	vsnprintf(line, LINE_MAX_LEN, fmt, ap);
 	for (i = 0; s[i]; i++) {
 		if ((s[i] < 0x20 && !(s[i] == '\n' && !s[i + 1])) ||
 		    s[i] == 0x7f)
@@ -65,6 +67,13 @@ static void word_line(char *line, const char *fmt, va_list ap)
 		if (s[i] == 0xc2 && s[i + 1] >= 0x80 && s[i + 1] < 0xa0)
 			s[i] = s[i + 1] = '?';
 	}
+}
+
+/* Write what 'fmt' says into line[LINE_MAX_LEN]. */
+static void word_line(char *line, const char *fmt, va_list ap)
+{
+	vsnprintf(line, LINE_MAX_LEN, fmt, ap);
+	make_harmless(line);
 }
 
 static void put_sentence(const char *prefix, const char *fmt, va_list ap)
@@ -112,7 +121,11 @@ int bst_usage(const char *cmd, const char *fmt, ...)
 int bst_bad_option(const char *cmd, int opt, int at, char *const *argv)
 {
 	const char *arg = argv[at - 1];
+	char one[3] = { '-', (char)optopt, 0 };
 
+	/* A letter may stand among others; a long option is its word. */
+	if (optopt > 0 && optopt < 128)
+		arg = one;
 	if (opt == ':')
 		return bst_usage(cmd, "%s needs an argument.", arg);
 	return bst_usage(cmd, "%s is not understood.", arg);
@@ -165,7 +178,7 @@ int bst_say_output_error(const char *path, int err)
 		bst_error("%s is a directory; to write into it, end it in '/'.",
 			  path);
 		return BST_EXIT_REFUSED;
-	case -ELOOP:
+	case -EDEADLK:
 		bst_error("%s is the file that is to be read; name another "
 			  "output with -o.",
 			  path);
@@ -271,10 +284,12 @@ void bst_progress_begin(const char *what, uint64_t total)
 {
 	const char *term = getenv("TERM");
 
-	progress.what = NULL;
+	progress.is_drawn = 0;
 	if (!isatty(STDERR_FILENO) || (term && !strcmp(term, "dumb")))
 		return;
-	progress.what = what;
+	snprintf(progress.what, sizeof(progress.what), "%s", what);
+	make_harmless(progress.what);
+	progress.is_drawn = 1;
 	progress.total = total;
 	progress.next = bst_now() + DRAW_EVERY;
 	progress.width = 0;
@@ -287,7 +302,7 @@ void bst_progress(uint64_t done)
 	double part;
 	int n;
 
-	if (!progress.what || bst_now() < progress.next)
+	if (!progress.is_drawn || bst_now() < progress.next)
 		return;
 	progress.next = bst_now() + DRAW_EVERY;
 	no_color = getenv("NO_COLOR");
@@ -296,9 +311,9 @@ void bst_progress(uint64_t done)
 	part = progress.total ? 100.0 * (double)done / (double)progress.total
 			      : 100.0;
 	wipe_line();
-	n = snprintf(NULL, 0, "%.40s %3.0f %% %s of %s", progress.what, part,
+	n = snprintf(NULL, 0, "%s %3.0f %% %s of %s", progress.what, part,
 		     bst_size(have, done), bst_size(all, progress.total));
-	fprintf(stderr, "%.40s %s%3.0f %%%s %s of %s", progress.what, on, part,
+	fprintf(stderr, "%s %s%3.0f %%%s %s of %s", progress.what, on, part,
 		off, have, all);
 	fflush(stderr);
 	progress.width = n > 0 ? (unsigned)n : 0;
@@ -306,9 +321,9 @@ void bst_progress(uint64_t done)
 
 void bst_progress_end(void)
 {
-	if (progress.what)
+	if (progress.is_drawn)
 		wipe_line();
-	progress.what = NULL;
+	progress.is_drawn = 0;
 }
 
 static void on_signal(int sig)

@@ -23,7 +23,7 @@ DEADLINE = 60
 
 def temporary(folder):
     return [n for n in os.listdir(folder)
-            if re.fullmatch(r"\..*\.tmp\.\d+", n)]
+            if re.fullmatch(r"\..*\.tmp\.\d+\.\d+", n)]
 
 
 def reset_signals():

@@ -34,9 +34,13 @@ run 0 decompress -o back/ in/m.bs in/config.json.bs in/noext.bs \
 for file in m.safetensors config.json noext .safetensors; do
 	same "in/$file" "back/$file"
 done
+run 0 compress -o several in/config.json in/noext
+there several/config.json.bs several/noext.bs
+echo text >nodir
 run 2 compress -o nodir in/config.json in/noext
-says "no directory"
-gone nodir
+says "is not a directory"
+run 2 compress --dry-run -o absent/x.bs in/config.json
+says "absent"
 
 # a file; the name it was given decides what it becomes again
 run 0 compress -o a/b/given in/m.safetensors

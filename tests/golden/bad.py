@@ -11,6 +11,7 @@ from refenc import (CONSTANT, NONE, PLANES, ZSTD, Blob,  # noqa: E402
                     Classes, Container, Member, Model, Plane, Table,
                     encode_planes, seal, table, zstd)
 from samples import BF16_EXPONENT, bundle, put, rng, single  # noqa: E402
+from xxh3 import xxh3_64  # noqa: E402
 
 
 # ---- Bad: one thing wrong in each -------------------------------------------
@@ -205,6 +206,10 @@ def bad_superblock(s):
     s.save("no-copy-left", bytes(512) + good[512:-1], "MAGIC")
     s.save("garbage", rng("garbage").randbytes(2000), "MAGIC")
     s.save("no-bytes", b"", "MAGIC")
+    first = bytearray(good)
+    first[464] = 1  # well formed but wrong: the copy is not for that
+    first[504:512] = struct.pack("<Q", xxh3_64(bytes(first[:504])))
+    s.save("superblock-contradicts", bytes(first), "CORRUPT")
     s.save("truncated", good[:len(good) // 2], "TRUNCATED")
     s.save("truncated-in-superblock", good[:300], "TRUNCATED")
     s.save("truncated-by-one", good[:-1], "TRUNCATED")
@@ -247,6 +252,7 @@ def bad_zstd(s):
     s.hook("zstd-skippable", "zstd",
            lambda f: b"\x50\x2a\x4d\x18\1\0\0\0x" + f)
     s.hook("zstd-cut", "zstd", lambda f: f[:-1])
+    s.hook("zstd-legacy", "zstd", lambda f: b"\x27" + f[1:])
     s.hook("zstd-garbage", "zstd", lambda f: b"garbage!")
     s.hook("zstd-short-content", "zstd", lambda f: half)
     s.hook("zstd-long-content", "zstd", lambda f: zstd(bytes(100000)))

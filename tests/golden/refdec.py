@@ -287,6 +287,7 @@ class Container:
                 digest=digest))
         check(n == len(self.extents), "extents belong to no member")
         check(total == self.sb.total_size, "the total size is wrong")
+        check(total < 2**63, "the files are larger than files can be")
         if self.sb.is_bundle:
             self.check_names()
         else:
@@ -702,10 +703,8 @@ def decode_planes(model, blob, blob_off, raw_len, stored):
     check(raw_len % model.unit == 0,
           "a chunk in planes does not consist of whole elements")
     n = raw_len // model.unit
-    has_classes = any(p.rows is not None or p.columns is not None
-                      for p in model.planes)
-    check(not has_classes or blob_off % model.unit == 0,
-          "a chunk with classes does not begin with an element")
+    check(blob_off % model.unit == 0,
+          "a chunk in planes does not begin with an element")
     first = blob_off // model.unit
 
     read = Reader(stored)
