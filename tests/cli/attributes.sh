@@ -34,4 +34,11 @@ run 0 compress --force m.safetensors
 run 0 decompress --force m.bs -o back
 is "mode of a set-user-ID file" 755 "$(stat -c %a back)"
 
+# a time that nanoseconds cannot count to: the nearest they can, and no failure
+model far.safetensors
+touch -d '2400-01-01 UTC' far.safetensors
+run 0 compress far.safetensors
+run 0 decompress far.bs -o far
+same far.safetensors far
+
 finish

@@ -96,4 +96,12 @@ run 4 compress f.bs f --force
 is f.bs second "$(cat f.bs)"
 gone f.bs.bs
 
+# what a killed run with the same process number left is no obstacle
+mkdir stale
+model stale/m.safetensors
+# shellcheck disable=SC2016 # for the inner shell
+sh -c ': >"stale/.m.bs.tmp.$$.0" && exec "$1" compress stale/m.safetensors' \
+	sh "$bigsmall" >"$log/out" 2>"$log/err" || fail "stale: $(cat "$log/err")"
+there stale/m.bs
+
 finish
