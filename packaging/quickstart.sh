@@ -15,6 +15,7 @@
 # decompressing are tried all the same.
 
 set -eu
+unset CDPATH
 
 # Pinned, and installed without what they would pull in besides.
 packages="safetensors==0.8.0 numpy==2.2.6 ml_dtypes==0.5.3"

@@ -9,6 +9,7 @@
 # (3600): for each fuzz target.
 
 set -eu
+unset CDPATH
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"

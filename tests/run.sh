@@ -11,6 +11,7 @@
 # Exit 0: every test passed, or was skipped and said why.
 
 set -eu
+unset CDPATH
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"

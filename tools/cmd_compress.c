@@ -180,12 +180,22 @@ static int source_changed(const struct job *job)
 
 static int check_source(const struct job *job)
 {
+	uint8_t more;
+
 	if (bst_is_interrupted())
 		return BST_EXIT_INTERRUPTED;
-	if (!source_changed(job))
-		return BST_EXIT_OK;
-	bst_error("%s: it changed while it was being read.", job->src);
-	return BST_EXIT_DATA;
+	if (source_changed(job)) {
+		bst_error("%s: it changed while it was being read.", job->src);
+		return BST_EXIT_DATA;
+	}
+	/* As files of /proc, whose size is 0 whatever they hold. */
+	if (pread(job->fd, &more, 1, job->st.st_size) > 0) {
+		bst_error("%s: it holds more bytes than its size says; "
+			  "compress a copy of it.",
+			  job->src);
+		return BST_EXIT_DATA;
+	}
+	return BST_EXIT_OK;
 }
 
 static int check_dir_of(const char *path)
@@ -372,6 +382,8 @@ static int is_shown_by_mount(const char *path)
 /* The last line: what to do next. */
 static void report_end(const struct compress *c, double seconds)
 {
+	const char *quote =
+		c->dir && strpbrk(c->dir, " \t\"\\$&;()<>*?[`|") ? "'" : "";
 
 	if (c->n_done > 1) {
 		printf("%u files: ", c->n_done);
@@ -386,8 +398,8 @@ static void report_end(const struct compress *c, double seconds)
 		printf("Named .bs, a mount shows it; "
 		       "bigsmall decompress restores it anyway\n");
 	else
-		bst_print("Read %s: mount.bigsmall %s\n",
-			  c->n_done > 1 ? "them" : "it", c->dir);
+		bst_print("Read %s: mount.bigsmall %s%s%s\n",
+			  c->n_done > 1 ? "them" : "it", quote, c->dir, quote);
 }
 
 /* Remember where results are, for the last line. */

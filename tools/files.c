@@ -128,7 +128,11 @@ int bst_outfile_check(const char *path, int may_replace, const struct stat *src)
 		return -EISDIR;
 	if (st.st_dev == src->st_dev && st.st_ino == src->st_ino)
 		return -EDEADLK;
-	if (!may_replace || !(S_ISREG(st.st_mode) || S_ISLNK(st.st_mode)))
+	/* A link is replaced itself, if it leads to nothing or to a file: not
+	 * one to a device or a pipe, which the user means to write to. */
+	if (S_ISLNK(st.st_mode) && stat(path, &st) != 0)
+		return may_replace ? 0 : -EEXIST;
+	if (!may_replace || !S_ISREG(st.st_mode))
 		return -EEXIST;
 	return 0;
 }

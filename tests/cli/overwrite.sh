@@ -104,4 +104,22 @@ sh -c ': >"stale/.m.bs.tmp.$$.0" && exec "$1" compress stale/m.safetensors' \
 	sh "$bigsmall" >"$log/out" 2>"$log/err" || fail "stale: $(cat "$log/err")"
 there stale/m.bs
 
+# a link to a device or a pipe is never replaced, one to a file is
+mkfifo fifo
+ln -s fifo to_fifo
+ln -s /dev/null to_null
+ln -s nowhere to_nothing
+for link in to_fifo to_null; do
+	run 4 compress stale/m.safetensors -o $link --force
+	[ -L $link ] || fail "$link was replaced"
+done
+run 0 compress stale/m.safetensors -o to_nothing --force
+there to_nothing
+# a file that holds more than its size says
+if [ -r /proc/cpuinfo ]; then
+	run 1 compress /proc/cpuinfo -o cpuinfo.bs
+	says "more bytes than its size says"
+	gone cpuinfo.bs
+fi
+
 finish
