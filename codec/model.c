@@ -243,7 +243,8 @@ static enum bs_result classes_decode(struct bs_classes *ret, const uint8_t *src,
 }
 
 static enum bs_result classes_load(struct bs_model *m, struct pool *pool,
-				   uint64_t ref, struct bs_classes *ret)
+				   uint64_t ref, uint64_t *left,
+				   struct bs_classes *ret)
 {
 	enum bs_result res;
 	const uint8_t *src;
@@ -256,7 +257,8 @@ static enum bs_result classes_load(struct bs_model *m, struct pool *pool,
 		return res;
 	CHECK(len >= CLASSES_HEADER_LEN);
 	ret->n = get_u64(src);
-	CHECK(ret->n >= 1 && ret->n <= CLASSES_MAX && is_zero(src + 9, 7));
+	CHECK(ret->n >= 1 && ret->n <= *left && is_zero(src + 9, 7));
+	*left -= ret->n;
 	ret->class = malloc(ret->n);
 	if (!ret->class)
 		return BS_ERR_NOMEM;
@@ -294,6 +296,7 @@ static enum bs_result tables_load(struct pool *pool, const struct bs_plane *p,
 static enum bs_result planes_load(struct bs_model *m, struct pool *pool,
 				  const uint64_t *refs)
 {
+	uint64_t left = CLASSES_MAX;
 	bs_slot *slots = m->slots;
 	enum bs_result res = BS_OK;
 	unsigned i;
@@ -307,10 +310,10 @@ static enum bs_result planes_load(struct bs_model *m, struct pool *pool,
 		res = tables_load(pool, p, refs, slots,
 				  &m->planes[i].prob_bits);
 		if (!res)
-			res = classes_load(m, pool, p->row_classes,
+			res = classes_load(m, pool, p->row_classes, &left,
 					   &m->planes[i].rows);
 		if (!res)
-			res = classes_load(m, pool, p->column_classes,
+			res = classes_load(m, pool, p->column_classes, &left,
 					   &m->planes[i].columns);
 		refs += n_tables(p);
 		slots += (size_t)n_tables(p) << PROB_BITS_MAX;

@@ -375,6 +375,8 @@ def bad_classes(s):
            lambda p: Classes(p[16:16 + ROWS - 1]).payload())
     s.hook("classes-columns-few", "columns",
            lambda p: Classes(bytes(COLUMNS - 1), True).payload())
+    s.hook("classes-together", "columns",
+           lambda p: Classes(bytes(2**24), True).payload())
     s.hook("classes-zstd-cut", "columns", lambda p: p[:-1])
     s.hook("classes-zstd-length", "columns",
            splice(16, struct.pack("<I", 1 << 31)))

@@ -560,6 +560,7 @@ class Model:
         n_tables = sum(1 << p.table_log2 for p in coded)
         check(n_tables <= 32, "a model has too many tables")
         check(len(raw) == at + 8 * n_tables, "a model's length is wrong")
+        n_classes = 0
         for p in coded:
             for _ in range(1 << p.table_log2):
                 ref, = struct.unpack_from("<Q", raw, at)
@@ -569,6 +570,8 @@ class Model:
                   "a plane's tables differ in precision")
             p.rows = container.classes(p.row_ref)
             p.columns = container.classes(p.col_ref)
+            n_classes += len(p.rows or b"") + len(p.columns or b"")
+            check(n_classes <= 2**24, "a model has too many classes")
 
     @staticmethod
     def read_table(container, ref, plane):
