@@ -107,8 +107,9 @@ ino_t bsfs_inode_number(struct bsfs_session *s, const struct bsfs_inode *dir,
 /* What a container's file looks like: 'st' is the container's. */
 static void show_member(const struct bsfs_name *name, struct stat *st)
 {
-	/* Who may not read the container may not read what is in it. */
-	st->st_mode = S_IFREG | (name->mode & 07333) |
+	/* Who may not read the container may not read what is in it, and nobody
+	 * becomes another by it. */
+	st->st_mode = S_IFREG | (name->mode & 0333) |
 		      (name->mode & st->st_mode & 0444);
 	st->st_size = (off_t)name->size;
 	st->st_mtim.tv_sec = name->mtime_ns / 1000000000;
