@@ -458,9 +458,7 @@ static int stat_dir(struct bsfs_session *s, const struct bsfs_inode *dir,
 	int err = bsfs_store_stat(s, path, ret);
 
 	if (err)
-		return err == -ENOENT || err == -ELOOP || err == -ENOTDIR
-			       ? -ESTALE
-			       : err;
+		return bsfs_store_stale(err);
 	return ret->st_dev == dir->identity.dev &&
 			       ret->st_ino == dir->identity.ino
 		       ? 0

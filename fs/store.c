@@ -70,11 +70,8 @@ int bsfs_store_compare(const struct bsfs_session *s, const char *path,
 	struct stat st;
 	int err = bsfs_store_stat(s, path, &st);
 
-	/* ELOOP, ENOTDIR: a directory on the way is none any more. */
 	if (err)
-		return err == -ENOENT || err == -ELOOP || err == -ENOTDIR
-			       ? -ESTALE
-			       : err;
+		return bsfs_store_stale(err);
 	now = bsfs_identity_of(&st);
 	return bsfs_identity_equal(&now, identity) ? 0 : -ESTALE;
 }

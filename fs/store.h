@@ -12,6 +12,8 @@
 
 #include "fs.h"
 
+#include <errno.h>
+
 /* A descriptor (closed on exec, never waiting for a FIFO's writer), or -errno;
  * 'flags' as of open(). */
 int bsfs_store_open(const struct bsfs_session *s, const char *path, int flags);
@@ -23,6 +25,14 @@ int bsfs_store_stat(const struct bsfs_session *s, const char *path,
 /* The target's length (as readlink() has it), or -errno. */
 int bsfs_store_readlink(const struct bsfs_session *s, const char *path,
 			char *buf, size_t len);
+
+/* A failed look at a path that was good once: -ESTALE where its file is gone, or
+ * a directory on the way is none any more; else the error itself. */
+static inline int bsfs_store_stale(int err)
+{
+	return err == -ENOENT || err == -ELOOP || err == -ENOTDIR ? -ESTALE
+								  : err;
+}
 
 /* 0 if the file at 'path' is still this version, -ESTALE if it is another or
  * gone, or another -errno. */
