@@ -14,6 +14,7 @@
 #include "checksum.h"
 #include "error.h"
 #include "format.h"
+#include "paths.h"
 #include "superblock.h"
 
 #include <stdlib.h>
@@ -224,66 +225,6 @@ static enum bs_result check_pages(const struct bs_archive *ar,
 	return BS_OK;
 }
 
-/* A path of 1..255-byte components that stays inside its directory. */
-static bool name_holds(const char *name, size_t len)
-{
-	size_t i, start = 0;
-
-	if (!len || len > NAME_LEN_MAX || memchr(name, 0, len))
-		return false;
-	for (i = 0; i <= len; i++) {
-		const char *c = name + start;
-		size_t n = i - start;
-
-		if (i < len && name[i] != '/')
-			continue;
-		if (!n || n > COMPONENT_LEN_MAX || (n == 1 && c[0] == '.') ||
-		    (n == 2 && c[0] == '.' && c[1] == '.'))
-			return false;
-		start = i + 1;
-	}
-	return true;
-}
-
-/* The order of paths: by components, so '/' before every other byte. */
-static int compare_paths(const char *a, size_t a_len, const char *b,
-			 size_t b_len)
-{
-	size_t n = a_len < b_len ? a_len : b_len, i;
-
-	for (i = 0; i < n; i++) {
-		int x = a[i] == '/' ? -1 : (unsigned char)a[i];
-		int y = b[i] == '/' ? -1 : (unsigned char)b[i];
-
-		if (x != y)
-			return x - y;
-	}
-	return a_len < b_len ? -1 : a_len > b_len;
-}
-
-/* The member of a given name, or n_members. */
-static uint64_t find_member(const struct bs_archive *ar, const char *name,
-			    size_t len)
-{
-	uint64_t lo = 0, hi = ar->sb.summary.n_members;
-
-	while (lo < hi) {
-		uint64_t mid = lo + (hi - lo) / 2;
-		struct bs_member m;
-		int order;
-
-		bs_archive_member(ar, mid, &m);
-		order = compare_paths(m.name, m.name_len, name, len);
-		if (!order)
-			return mid;
-		if (order < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return ar->sb.summary.n_members;
-}
-
 static enum bs_result check_extents(const struct bs_archive *ar,
 				    const struct bs_member *m, uint64_t no,
 				    struct bs_error *err)
@@ -351,17 +292,17 @@ static bool path_holds(const struct bs_archive *ar, const struct bs_member *m,
 	struct bs_member other;
 	uint64_t parent;
 
-	if (!name_holds(m->name, m->name_len) ||
+	if (!bs_path_holds(m->name, m->name_len) ||
 	    (m->target_len && memchr(m->target, 0, m->target_len)))
 		return false;
 	if (no) {
 		bs_archive_member(ar, no - 1, &other);
-		if (compare_paths(other.name, other.name_len, m->name,
-				  m->name_len) >= 0)
+		if (bs_path_compare(other.name, other.name_len, m->name,
+				    m->name_len) >= 0)
 			return false;
 	}
 	if (m->type == BS_MEMBER_HARDLINK) {
-		parent = find_member(ar, m->target, m->target_len);
+		parent = bs_archive_find(ar, m->target, m->target_len);
 		if (parent == ar->sb.summary.n_members)
 			return false;
 		bs_archive_member(ar, parent, &other);
@@ -371,11 +312,33 @@ static bool path_holds(const struct bs_archive *ar, const struct bs_member *m,
 	slash = memrchr(m->name, '/', m->name_len);
 	if (!slash)
 		return true;
-	parent = find_member(ar, m->name, (size_t)(slash - m->name));
+	parent = bs_archive_find(ar, m->name, (size_t)(slash - m->name));
 	if (parent == ar->sb.summary.n_members)
 		return false;
 	bs_archive_member(ar, parent, &other);
 	return other.type == BS_MEMBER_DIR;
+}
+
+/* Where the symbolic links lead, once all names are known to be good. */
+static enum bs_result check_links(const struct bs_archive *ar,
+				  struct bs_error *err)
+{
+	uint64_t n = ar->sb.summary.n_members, i;
+	uint64_t budget = LINK_STEPS_MIN + LINK_STEPS_PER_MEMBER * n;
+
+	for (i = 0; i < n; i++) {
+		struct bs_member m;
+
+		bs_archive_member(ar, i, &m);
+		if (m.type == BS_MEMBER_SYMLINK &&
+		    !bs_link_holds(ar, &m, &budget))
+			return CORRUPT(
+				err,
+				"link \"%.*s\" leads out of the bundle or to itself",
+				m.name_len < 160 ? (int)m.name_len : 160,
+				m.name);
+	}
+	return BS_OK;
 }
 
 static bool single_holds(const struct bs_archive *ar, const struct bs_member *m)
@@ -394,7 +357,7 @@ static enum bs_result check_members(const struct bs_archive *ar,
 	uint64_t i, n_extents = 0, total = 0;
 	enum bs_result res;
 
-	/* Records first: find_member() looks at all of them. */
+	/* Records first: bs_archive_find() looks at all of them. */
 	for (i = 0; i < ar->sb.summary.n_members; i++) {
 		const uint8_t *b = ar->members + i * MEMBER_LEN;
 
@@ -425,7 +388,7 @@ static enum bs_result check_members(const struct bs_archive *ar,
 	if (total != ar->sb.summary.size)
 		return CORRUPT(err, "the members have %llu bytes, not %llu",
 			       LLU(total), LLU(ar->sb.summary.size));
-	return BS_OK;
+	return ar->sb.summary.is_bundle ? check_links(ar, err) : BS_OK;
 }
 
 enum bs_result bs_archive_open(struct bs_archive **ret,
@@ -520,6 +483,47 @@ void bs_archive_member(const struct bs_archive *ar, uint64_t i,
 	ret->n_extents = get_u64(b + MEMBER_EXTENT_COUNT);
 	ret->digest_alg = b[MEMBER_DIGEST_ALGORITHM];
 	memcpy(ret->digest, b + MEMBER_DIGEST, BS_DIGEST_MAX);
+}
+
+uint64_t bs_archive_find(const struct bs_archive *ar, const char *path,
+			 size_t len)
+{
+	uint64_t lo = 0, hi = ar->sb.summary.n_members;
+
+	while (lo < hi) {
+		uint64_t mid = lo + (hi - lo) / 2;
+		struct bs_member m;
+		int order;
+
+		bs_archive_member(ar, mid, &m);
+		order = bs_path_compare(m.name, m.name_len, path, len);
+		if (!order)
+			return mid;
+		if (order < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return ar->sb.summary.n_members;
+}
+
+uint64_t bs_archive_skip(const struct bs_archive *ar, uint64_t i)
+{
+	uint64_t lo = i + 1, hi = ar->sb.summary.n_members;
+	struct bs_member dir, m;
+
+	bs_archive_member(ar, i, &dir);
+	while (lo < hi) {
+		uint64_t mid = lo + (hi - lo) / 2;
+
+		bs_archive_member(ar, mid, &m);
+		if (m.name_len > dir.name_len && m.name[dir.name_len] == '/' &&
+		    !memcmp(m.name, dir.name, dir.name_len))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
 }
 
 void bs_archive_extent(const struct bs_archive *ar, uint64_t i,

@@ -95,8 +95,9 @@ struct bs_summary {
 	uint16_t version;
 	uint8_t is_bundle; /* a directory of members, not a single file */
 	uint8_t digest_alg; /* enum bs_digest of 'digest' */
-	uint32_t mode; /* st_mode permission bits of a single file */
-	int64_t mtime_ns; /* since the epoch, of a single file */
+	uint32_t mode; /* st_mode permission bits of a single file, or of the
+			* directory that a bundle was */
+	int64_t mtime_ns; /* since the epoch, of the same */
 	uint64_t size; /* of a single file; of a bundle, the sum of its files */
 	uint64_t container_len;
 	uint64_t n_members;
@@ -196,6 +197,22 @@ void bs_archive_extent(const struct bs_archive *ar, uint64_t i,
 		       struct bs_extent *ret);
 void bs_archive_blob(const struct bs_archive *ar, uint64_t i,
 		     struct bs_blob *ret);
+
+/*
+ * Paths in a bundle.  Members stand in the order of bs_path_compare(): a
+ * directory, then all that is below it, then its next sibling.  find: the
+ * number of the member called 'path' (not NUL-terminated), or n_members.
+ * skip: the first member past 'i' and all that is below it.  So the entries
+ * of a directory d are i = d + 1, skip(i), ... while i < skip(d).
+ *
+ * That an archive opened says: no name leads out of the bundle, and no link.
+ */
+uint64_t bs_archive_find(const struct bs_archive *ar, const char *path,
+			 size_t len);
+uint64_t bs_archive_skip(const struct bs_archive *ar, uint64_t i);
+
+/* By components, bytewise: '/' before every other byte.  < 0, 0 or > 0. */
+int bs_path_compare(const char *a, size_t a_len, const char *b, size_t b_len);
 
 /* The number of the extent that holds byte 'off' (< size) of member 'm'. */
 uint64_t bs_member_extent_at(const struct bs_archive *ar,
@@ -420,6 +437,13 @@ enum bs_result bs_writer_add_member(struct bs_writer *w,
  */
 enum bs_result bs_writer_finish(struct bs_writer *w, const char *suffix,
 				uint64_t *ret_len);
+
+/*
+ * The same for a bundle: its members, named by their paths, were added in the
+ * order of bs_path_compare().  'mode' and 'mtime_ns' are the directory's own.
+ */
+enum bs_result bs_writer_finish_bundle(struct bs_writer *w, uint32_t mode,
+				       int64_t mtime_ns, uint64_t *ret_len);
 
 /* ---- Digests ------------------------------------------------------------ */
 

@@ -95,6 +95,10 @@ enum {
 #define NAME_LEN_MAX 4096
 #define COMPONENT_LEN_MAX 255
 
+/* Components that all links of a bundle together may take to follow. */
+#define LINK_STEPS_MIN 65536u
+#define LINK_STEPS_PER_MEMBER 64u
+
 #define EXTENT_LEN 32
 enum {
 	EXTENT_FILE_OFFSET = 0,

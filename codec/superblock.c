@@ -89,7 +89,7 @@ static bool fields_hold(const struct bs_superblock *sb, const uint8_t *b)
 	    !is_zero(b + SB_RESERVED, SB_CHECKSUM - SB_RESERVED) ||
 	    s->container_len < 2 * SB_LEN || s->size > INT64_MAX ||
 	    sb->page_records_log2 < PAGE_RECORDS_LOG2_MIN ||
-	    sb->page_records_log2 > PAGE_RECORDS_LOG2_MAX ||
+	    sb->page_records_log2 > PAGE_RECORDS_LOG2_MAX || s->mode > 07777 ||
 	    suffix_len > BS_SUFFIX_MAX || alg > BS_DIGEST_XXH3_128 ||
 	    !is_zero(s->digest + digest_len(alg),
 		     BS_DIGEST_MAX - digest_len(alg)))
@@ -99,8 +99,8 @@ static bool fields_hold(const struct bs_superblock *sb, const uint8_t *b)
 	    !is_zero(s->suffix + suffix_len, BS_SUFFIX_MAX - suffix_len))
 		return false;
 	if (s->is_bundle)
-		return !s->mtime_ns && !s->mode && !alg && !suffix_len;
-	return s->n_members == 1 && s->mode <= 07777;
+		return !alg && !suffix_len;
+	return s->n_members == 1;
 }
 
 /* One superblock; 'off' is where it stood, for the sentence. */

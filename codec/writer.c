@@ -420,40 +420,65 @@ static void single_summary(const struct bs_writer *w, struct bs_summary *s)
 	memcpy(s->digest, b + MEMBER_DIGEST, BS_DIGEST_MAX);
 }
 
-enum bs_result bs_writer_finish(struct bs_writer *w, const char *suffix,
-				uint64_t *ret_len)
+/* The directory and both superblocks; the caller has set what differs between
+ * a single file and a bundle. */
+static enum bs_result finish(struct bs_writer *w, struct bs_superblock *sb,
+			     uint64_t *ret_len)
 {
-	struct bs_superblock sb = { .page_records_log2 = PAGE_RECORDS_LOG2 };
 	uint8_t block[SB_LEN];
 	enum bs_result res;
 	uint64_t off;
+
+	res = flush_page(w, &w->index, &w->index_pages);
+	if (!res)
+		res = flush_page(w, &w->pool, &w->pool_pages);
+	if (res)
+		return res;
+	sb->page_records_log2 = PAGE_RECORDS_LOG2;
+	sb->n_pool_pages = w->pool_pages.len / PAGE_RECORD_LEN;
+	res = put_sections(w, sb);
+	if (res)
+		return res;
+	sb->n_blobs = w->n_blobs;
+	sb->n_chunks = w->n_chunks;
+	sb->n_extents = w->n_extents;
+	sb->summary.n_members = w->n_members;
+	sb->summary.size = w->total_size;
+	sb->summary.container_len = round_up8(w->at) + SB_LEN;
+	bs_superblock_write(sb, block);
+	res = emit(w, block, SB_LEN, &off);
+	if (!res && w->sink.pwrite(w->sink.ctx, block, SB_LEN, 0))
+		res = fail(w, BS_ERR_IO);
+	*ret_len = w->at;
+	return res;
+}
+
+enum bs_result bs_writer_finish(struct bs_writer *w, const char *suffix,
+				uint64_t *ret_len)
+{
+	struct bs_superblock sb = { 0 };
 
 	if (w->failed)
 		return w->failed;
 	if (w->is_open || w->n_members != 1 || w->names.len ||
 	    strlen(suffix) > BS_SUFFIX_MAX)
 		return fail(w, BS_ERR_PARAM);
-	res = flush_page(w, &w->index, &w->index_pages);
-	if (!res)
-		res = flush_page(w, &w->pool, &w->pool_pages);
-	if (res)
-		return res;
-	sb.n_pool_pages = w->pool_pages.len / PAGE_RECORD_LEN;
-	res = put_sections(w, &sb);
-	if (res)
-		return res;
-	sb.n_blobs = w->n_blobs;
-	sb.n_chunks = w->n_chunks;
-	sb.n_extents = w->n_extents;
-	sb.summary.n_members = w->n_members;
-	sb.summary.size = w->total_size;
-	sb.summary.container_len = round_up8(w->at) + SB_LEN;
 	single_summary(w, &sb.summary);
 	memcpy(sb.summary.suffix, suffix, strlen(suffix));
-	bs_superblock_write(&sb, block);
-	res = emit(w, block, SB_LEN, &off);
-	if (!res && w->sink.pwrite(w->sink.ctx, block, SB_LEN, 0))
-		res = fail(w, BS_ERR_IO);
-	*ret_len = w->at;
-	return res;
+	return finish(w, &sb, ret_len);
+}
+
+enum bs_result bs_writer_finish_bundle(struct bs_writer *w, uint32_t mode,
+				       int64_t mtime_ns, uint64_t *ret_len)
+{
+	struct bs_superblock sb = { 0 };
+
+	if (w->failed)
+		return w->failed;
+	if (w->is_open)
+		return fail(w, BS_ERR_PARAM);
+	sb.summary.is_bundle = 1;
+	sb.summary.mode = mode & 07777;
+	sb.summary.mtime_ns = mtime_ns;
+	return finish(w, &sb, ret_len);
 }

@@ -496,6 +496,25 @@ def bad_bundle(s):
     tree("hard-link-to-nothing", [Member(b"a", 4, target=b"b"), Member(b"c")])
     tree("hard-link-without-target", [Member(b"a", 4)])
     tree("directory-with-target", [Member(b"a", 2, target=b"b")])
+    def links(name, *links):
+        """Links between the directories a, a/b and a file f."""
+        tree("link-" + name, sorted(
+            [Member(b"a", 2), Member(b"a/b", 2), Member(b"f")]
+            + [Member(n, 3, target=t) for n, t in links],
+            key=lambda m: m.name.split(b"/")))
+
+    links("absolute", (b"l", b"/f"))
+    links("out", (b"l", b"../x"))
+    links("out-deeper", (b"a/b/l", b"../../../f"))
+    links("out-and-in", (b"l", b"../bundle-link-out-and-in/f"))
+    links("out-through-nothing", (b"l", b"none/../../f"))
+    links("out-through-link", (b"a/b/up", b"../.."), (b"l", b"a/b/up/../f"))
+    links("name-256", (b"l", b"c" * 256))
+    links("loop", (b"l", b"l"))
+    links("loop-of-two", (b"l", b"a/m"), (b"a/m", b"../l"))
+    links("loop-in-the-middle", (b"l", b"l/x"))
+    links("41-targets", *((b"l%02d" % i, b"l%02d" % (i + 1))
+                          for i in range(41)))
     for name, i, off, code, value in (
             ("directory-with-size", 0, 16, "Q", 1),
             ("directory-with-digest", 0, 1, "B", 1),
@@ -509,8 +528,7 @@ def bad_bundle(s):
             ("member-type-5", 8, 0, "B", 5)):
         s.field("bundle-" + name, ("member", i), off, code, value,
                 make=bundle)
-    for name, off, code, value in (("mode", 72, "I", 0o644),
-                                   ("mtime", 64, "q", 1),
+    for name, off, code, value in (("mode", 72, "I", 0o10000),
                                    ("digest-algorithm", 76, "B", 1),
                                    ("total-size", 56, "Q", 1)):
         s.field("bundle-superblock-" + name, SB, off, code, value,

@@ -123,7 +123,6 @@ def check_superblock(sb, size):
     check(sb.mode <= 0o7777, "the mode has more than permission bits")
     check_digest(sb.digest_alg, sb.digest, "the superblock")
     if sb.is_bundle:
-        check(sb.mtime == 0 and sb.mode == 0, "a bundle has a mode or a time")
         check(sb.digest_alg == 0, "a bundle has a digest")
     else:
         check(sb.n_members == 1, "a single file has several members")
@@ -319,6 +318,38 @@ class Container:
         for m in self.members:
             check(m.kind != HARDLINK or m.target in kinds,
                   "a hard link's member is not there")
+        links = {m.name: m.target for m in self.members if m.kind == SYMLINK}
+        steps = 65536 + 64 * len(self.members)
+        for name in links:
+            steps -= self.follow(links, name)
+            check(steps >= 0, "the links are too long to follow")
+
+    def follow(self, links, name):
+        """Walk along a symbolic link; the components that took."""
+        place = name.split(b"/")
+        todo = [place.pop()]
+        targets = steps = 0
+        while todo:
+            part = todo.pop(0)
+            if part in (b"", b"."):
+                steps += part != b""
+                continue
+            steps += targets > 0
+            if part == b"..":
+                check(place, "a link leads out of the bundle")
+                place.pop()
+                continue
+            target = links.get(b"/".join(place + [part]))
+            if target is None:
+                place.append(part)
+                check(len(part) <= 255 and len(b"/".join(place)) <= 4096,
+                      "a link leads to no path")
+                continue
+            targets += 1
+            check(targets <= 40, "a link leads to itself")
+            check(not target.startswith(b"/"), "a link is absolute")
+            todo = target.split(b"/") + todo
+        return steps
 
     # ---- 7. Chunks ---------------------------------------------------------
 
@@ -835,6 +866,7 @@ def write(container, contents, out):
     for m in reversed(container.members):
         if m.kind in (FILE, DIRECTORY):
             finish(os.path.join(top, m.name), m)
+    finish(top, container.sb)
 
 
 def finish(path, member):

@@ -321,7 +321,8 @@ class Member:
 
 class Container:
     def __init__(self, bundle=False, suffix=b".bin", page_log2=7,
-                 pool_page=1 << 20):
+                 pool_page=1 << 20, mode=0o755, mtime=0):
+        self.mode, self.mtime = mode, mtime  # of a bundle's directory
         self.data = bytearray(512)
         self.bundle = bundle
         self.suffix = suffix
@@ -456,13 +457,14 @@ class Container:
             n += 1
         self.align()
         m = None if self.bundle else self.members[0]
+        own = m or self
         total = sum(len(self.bytes_of(x)) for x in self.members
                     if x.kind == 1)
         block = struct.pack(
             "<8sHHIQQQQQQqIBBBB32s64sQQQQ256s40x",
             b"\x89BSC\r\n\x1a\n", 0, 512, self.bundle, 0, self.may,
             len(self.data) + 512, 0, len(self.members), total,
-            m.mtime if m else 0, m.mode if m else 0, m.alg if m else 0,
+            own.mtime, own.mode, m.alg if m else 0,
             len(self.suffix), n, self.page_log2,
             digest(m.alg, self.bytes_of(m)) if m else bytes(32), self.suffix,
             len(self.blobs), len(self.chunk_records),

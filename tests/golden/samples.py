@@ -73,7 +73,7 @@ def bf16_model(raw, base=90, bits=11, escape=0, coding="coded"):
 def bundle():
     r = rng("bundle")
     raw = bf16(floats(r, 700))
-    c = Container(bundle=True, suffix=b"")
+    c = Container(bundle=True, suffix=b"", mode=0o750, mtime=-7)
     tensor = c.add_blob(Blob(raw, [PLANES], bf16_model(raw, 80), dtype=1))
     text = c.add_blob(Blob(b'{"hidden": 1}\n'))
 
@@ -88,8 +88,9 @@ def bundle():
     add(b"a.b", 4, target=b"a/b/w.safetensors")
     add(b"config.json", extents=[(text, 0, 14)], mode=0o600, alg=0)
     add(b"empty", 2, mode=0o755)
-    add(b"link", 3, target=b"../outside/\xc3\xa9", mode=0o777)
+    add(b"link", 3, target=b"a/.././empty//../up/\xc3\xa9", mode=0o777)
     add(b"n" * 255, extents=[(text, 3, 4), (tensor, 1, 2), (text, 0, 3)])
+    add(b"up", 3, target=b"a/b", mode=0o777)
     return c
 
 
