@@ -9,23 +9,9 @@
 
 #include "cmd.h"
 
-struct command {
-	const char *name;
-	const char *args;
-	const char *what;
-	int (*run)(int argc, char **argv);
-};
-
-static const struct command commands[] = {
-	{ "compress", "SRC... [-o OUT]",
-	  "make a .bs of a model file, a third smaller", bst_cmd_compress },
-	{ "decompress", "SRC... [-o OUT]", "restore the file, bit for bit",
-	  bst_cmd_decompress },
-	{ "verify", "SRC...", "check every byte of a .bs", bst_cmd_verify },
-	{ "info", "SRC", "what a .bs or a model file holds", bst_cmd_info },
-	{ "mount", "DIR [MOUNTPOINT]", "show each .bs as the file it was",
-	  bst_cmd_mount },
-	{ "umount", "DIR", "end such a mount", bst_cmd_umount },
+static const struct bst_command *const commands[] = {
+	&bst_cmd_compress, &bst_cmd_decompress, &bst_cmd_verify,
+	&bst_cmd_info,	   &bst_cmd_mount,	&bst_cmd_umount,
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -39,8 +25,8 @@ static void print_help(FILE *file)
 		      "use them without unpacking.\n\n"
 		      "Commands:\n");
 	for (i = 0; i < N_COMMANDS; i++)
-		fprintf(file, "  %-10s  %-16s  %s\n", commands[i].name,
-			commands[i].args, commands[i].what);
+		fprintf(file, "  %-10s  %-16s  %s\n", commands[i]->name,
+			commands[i]->operands, commands[i]->what);
 	fprintf(file, "\nOptions:\n"
 		      "  -h, --help     print this and exit\n"
 		      "  -V, --version  print the version and exit\n\n"
@@ -52,8 +38,8 @@ static int run_command(int argc, char **argv)
 	size_t i;
 
 	for (i = 0; i < N_COMMANDS; i++)
-		if (!strcmp(argv[1], commands[i].name))
-			return commands[i].run(argc - 1, argv + 1);
+		if (!strcmp(argv[1], commands[i]->name))
+			return commands[i]->run(argc - 1, argv + 1);
 	if (argv[1][0] == '-')
 		bst_error("there is no option %s.", argv[1]);
 	else

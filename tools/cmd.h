@@ -2,9 +2,9 @@
 /*
  * cmd.h - the subcommands, and how they speak to people
  *
- * One prototype per subcommand; argv[0] is the subcommand's name and the
- * return value is the exit code.  Below them the helpers of ui.c: the only
- * place that words an error, a size or a progress line.
+ * One description per subcommand; to its 'run', argv[0] is the subcommand's
+ * name, and what it returns is the exit code.  Below them the helpers of ui.c:
+ * the only place that words an error, a size or a progress line.
  */
 
 #ifndef BST_CMD_H
@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "bigsmall.h"
+#include "option.h"
 
 enum bst_exit {
 	BST_EXIT_OK = 0,
@@ -24,12 +25,12 @@ enum bst_exit {
 	BST_EXIT_INTERRUPTED = 130,
 };
 
-int bst_cmd_compress(int argc, char **argv);
-int bst_cmd_decompress(int argc, char **argv);
-int bst_cmd_verify(int argc, char **argv);
-int bst_cmd_info(int argc, char **argv);
-int bst_cmd_mount(int argc, char **argv);
-int bst_cmd_umount(int argc, char **argv);
+extern const struct bst_command bst_cmd_compress;
+extern const struct bst_command bst_cmd_decompress;
+extern const struct bst_command bst_cmd_verify;
+extern const struct bst_command bst_cmd_info;
+extern const struct bst_command bst_cmd_mount;
+extern const struct bst_command bst_cmd_umount;
 
 /* ---- ui.c ---------------------------------------------------------------- */
 
@@ -51,8 +52,8 @@ void bst_print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int bst_usage(const char *cmd, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* The same for what getopt_long() did not take, opterr being 0: 'opt' is ':'
- * or '?', 'at' its optind. */
+/* The same for what bst_next_option() did not take: 'opt' is ':' or '?', 'at'
+ * its optind. */
 int bst_bad_option(const char *cmd, int opt, int at, char *const *argv);
 
 /* The exit code that a codec result, or an errno, means. */

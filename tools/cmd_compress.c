@@ -22,29 +22,19 @@
 #include "naming.h"
 #include "packer.h"
 
-static const char help[] =
-	"Usage: bigsmall compress SRC... [-o OUT] [-j N] [--force] [--dry-run] "
-	"[--json]\n"
-	"Make m.bs of m.safetensors, and f.bs of any other file f.\n"
-	"\n"
-	"Options:\n"
-	"  -o OUT      write to this file; to a directory if OUT is one, ends "
-	"in '/',\n"
-	"              or there are several SRC; else beside SRC\n"
-	"  -j N        use N threads, 1 to 256; default: one a CPU\n"
-	"  --force     replace an output that exists\n"
-	"  --dry-run   do all but write\n"
-	"  --json      print one JSON object for each SRC, with exact bytes\n"
-	"  -h, --help  print this and exit\n";
-
 enum { OPT_FORCE = 256, OPT_DRY_RUN, OPT_JSON };
 
-static const struct option options[] = {
-	{ "force", no_argument, NULL, OPT_FORCE },
-	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
+static const struct bst_option options[] = {
+	{ 'o', .arg = "OUT", .value = BST_VALUE_FILE,
+	  .help = "write to this file; to a directory if OUT is one, ends in "
+		  "'/', or there are several SRC; else beside SRC" },
+	{ 'j', .arg = "N",
+	  .help = "use N threads, 1 to 256; default: one a CPU" },
+	{ OPT_FORCE, "force", .help = "replace an output that exists" },
+	{ OPT_DRY_RUN, "dry-run", .help = "do all but write" },
+	{ OPT_JSON, "json",
+	  .help = "print one JSON object for each SRC, with exact bytes" },
+	{ 0 },
 };
 
 struct compress {
@@ -502,8 +492,7 @@ static int parse_options(struct compress *c, int argc, char **argv)
 {
 	int opt;
 
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":o:j:h", options, NULL)) != -1)
+	while ((opt = bst_next_option(&bst_cmd_compress, argc, argv)) != -1)
 		switch (opt) {
 		case 'o':
 			c->out = optarg;
@@ -525,7 +514,7 @@ static int parse_options(struct compress *c, int argc, char **argv)
 			c->is_json = 1;
 			break;
 		case 'h':
-			fputs(help, stdout);
+			bst_print_help(&bst_cmd_compress);
 			return -1;
 		default:
 			return bst_bad_option("compress", opt, optind, argv);
@@ -535,7 +524,7 @@ static int parse_options(struct compress *c, int argc, char **argv)
 	return BST_EXIT_OK;
 }
 
-int bst_cmd_compress(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct compress c = { .n_threads = bst_default_threads() };
 	size_t i, n;
@@ -563,3 +552,13 @@ int bst_cmd_compress(int argc, char **argv)
 	free(dst);
 	return code;
 }
+
+const struct bst_command bst_cmd_compress = {
+	"compress",
+	.operands = "SRC...",
+	.value = BST_VALUE_FILE,
+	.what = "make a .bs of a model file, a third smaller",
+	.about = "Make m.bs of m.safetensors, and f.bs of any other file f.",
+	.options = options,
+	.run = run,
+};

@@ -18,24 +18,16 @@
 #include "naming.h"
 #include "unpacker.h"
 
-static const char help[] =
-	"Usage: bigsmall decompress SRC... [-o OUT] [-j N] [--force]\n"
-	"Restore the file that each .bs was made of.\n"
-	"\n"
-	"Options:\n"
-	"  -o OUT      write to this file; to a directory if OUT is one, ends "
-	"in '/',\n"
-	"              or there are several SRC; else beside SRC\n"
-	"  -j N        use N threads, 1 to 256; default: one a CPU\n"
-	"  --force     replace an output that exists\n"
-	"  -h, --help  print this and exit\n";
-
 enum { OPT_FORCE = 256 };
 
-static const struct option options[] = {
-	{ "force", no_argument, NULL, OPT_FORCE },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
+static const struct bst_option options[] = {
+	{ 'o', .arg = "OUT", .value = BST_VALUE_FILE,
+	  .help = "write to this file; to a directory if OUT is one, ends in "
+		  "'/', or there are several SRC; else beside SRC" },
+	{ 'j', .arg = "N",
+	  .help = "use N threads, 1 to 256; default: one a CPU" },
+	{ OPT_FORCE, "force", .help = "replace an output that exists" },
+	{ 0 },
 };
 
 struct decompress {
@@ -237,8 +229,7 @@ static int parse_options(struct decompress *d, int argc, char **argv)
 {
 	int opt;
 
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":o:j:h", options, NULL)) != -1)
+	while ((opt = bst_next_option(&bst_cmd_decompress, argc, argv)) != -1)
 		switch (opt) {
 		case 'o':
 			d->out = optarg;
@@ -254,7 +245,7 @@ static int parse_options(struct decompress *d, int argc, char **argv)
 			d->force = 1;
 			break;
 		case 'h':
-			fputs(help, stdout);
+			bst_print_help(&bst_cmd_decompress);
 			return -1;
 		default:
 			return bst_bad_option("decompress", opt, optind, argv);
@@ -264,7 +255,7 @@ static int parse_options(struct decompress *d, int argc, char **argv)
 	return BST_EXIT_OK;
 }
 
-int bst_cmd_decompress(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct decompress d = { .n_threads = bst_default_threads() };
 	size_t i, n;
@@ -287,3 +278,13 @@ int bst_cmd_decompress(int argc, char **argv)
 	free(dst);
 	return code;
 }
+
+const struct bst_command bst_cmd_decompress = {
+	"decompress",
+	.operands = "SRC...",
+	.value = BST_VALUE_CONTAINER,
+	.what = "restore the file, bit for bit",
+	.about = "Restore the file that each .bs was made of.",
+	.options = options,
+	.run = run,
+};

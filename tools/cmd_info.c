@@ -21,21 +21,12 @@
 #include "layout.h"
 #include "naming.h"
 
-static const char help[] =
-	"Usage: bigsmall info SRC [--json]\n"
-	"Say what a .bs holds, or what a model file would have stored.\n"
-	"\n"
-	"Options:\n"
-	"  --json      print one JSON object, with exact bytes and every "
-	"tensor\n"
-	"  -h, --help  print this and exit\n";
-
 enum { OPT_JSON = 256 };
 
-static const struct option options[] = {
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
+static const struct bst_option options[] = {
+	{ OPT_JSON, "json",
+	  .help = "print one JSON object, with exact bytes and every tensor" },
+	{ 0 },
 };
 
 /* ---- A container --------------------------------------------------------- */
@@ -297,19 +288,18 @@ static int info_path(const char *path, int is_json)
 	return code;
 }
 
-int bst_cmd_info(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	int opt, code, is_json = 0;
 	char *behind;
 
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":h", options, NULL)) != -1)
+	while ((opt = bst_next_option(&bst_cmd_info, argc, argv)) != -1)
 		switch (opt) {
 		case OPT_JSON:
 			is_json = 1;
 			break;
 		case 'h':
-			fputs(help, stdout);
+			bst_print_help(&bst_cmd_info);
 			return BST_EXIT_OK;
 		default:
 			return bst_bad_option("info", opt, optind, argv);
@@ -321,3 +311,14 @@ int bst_cmd_info(int argc, char **argv)
 	free(behind);
 	return code;
 }
+
+const struct bst_command bst_cmd_info = {
+	"info",
+	.operands = "SRC",
+	.value = BST_VALUE_FILE,
+	.what = "what a .bs or a model file holds",
+	.about = "Say what a .bs holds, or what a model file would have "
+		 "stored.",
+	.options = options,
+	.run = run,
+};

@@ -8,19 +8,10 @@
 #include "cmd.h"
 #include "mount_common.h"
 
-static const char help[] =
-	"Usage: bigsmall mount DIR [MOUNTPOINT] [-f] [-o OPTION[,OPTION]...]\n"
-	"Show each .bs in DIR as the file it was made from, in place or at "
-	"MOUNTPOINT.\n"
-	"\n"
-	"Options:\n"
-	"  -f, --foreground  stay, and log to standard error\n"
-	"  -h, --help        print this and exit\n";
-
-static const struct option options[] = {
-	{ "foreground", no_argument, NULL, 'f' },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
+static const struct bst_option options[] = {
+	{ 'f', "foreground", .help = "stay, and log to standard error" },
+	BST_MOUNT_O,
+	{ 0 },
 };
 
 /* -1: go on with the mount; else the exit code. */
@@ -28,8 +19,7 @@ static int parse(struct bst_mount *m, int argc, char **argv)
 {
 	int opt;
 
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":fo:h", options, NULL)) != -1)
+	while ((opt = bst_next_option(&bst_cmd_mount, argc, argv)) != -1)
 		switch (opt) {
 		case 'f':
 			m->is_foreground = 1;
@@ -39,8 +29,7 @@ static int parse(struct bst_mount *m, int argc, char **argv)
 				return BST_EXIT_USAGE;
 			break;
 		case 'h':
-			fputs(help, stdout);
-			fputs(bst_mount_help, stdout);
+			bst_print_help(&bst_cmd_mount);
 			return BST_EXIT_OK;
 		default:
 			return bst_bad_option("mount", opt, optind, argv);
@@ -53,7 +42,7 @@ static int parse(struct bst_mount *m, int argc, char **argv)
 	return -1;
 }
 
-int bst_cmd_mount(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct bst_mount m;
 	int code;
@@ -65,3 +54,13 @@ int bst_cmd_mount(int argc, char **argv)
 	bst_mount_fini(&m);
 	return code;
 }
+
+const struct bst_command bst_cmd_mount = {
+	"mount",
+	.operands = "DIR [MOUNTPOINT]",
+	.value = BST_VALUE_DIR,
+	.what = "show each .bs as the file it was",
+	.about = BST_MOUNT_ABOUT,
+	.options = options,
+	.run = run,
+};

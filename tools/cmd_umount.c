@@ -17,18 +17,10 @@
 #include "cmd.h"
 #include "mount_common.h"
 
-static const char help[] =
-	"Usage: bigsmall umount [-l] DIR\n"
-	"End the mount on DIR.\n"
-	"\n"
-	"Options:\n"
-	"  -l, --lazy  detach it now, end it when nobody uses it any more\n"
-	"  -h, --help  print this and exit\n";
-
-static const struct option options[] = {
-	{ "lazy", no_argument, NULL, 'l' },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
+static const struct bst_option options[] = {
+	{ 'l', "lazy",
+	  .help = "detach it now, end it when nobody uses it any more" },
+	{ 0 },
 };
 
 extern char **environ;
@@ -100,18 +92,17 @@ static int unmount(const char *dir, int is_lazy)
 	return code;
 }
 
-int bst_cmd_umount(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	int opt, is_lazy = 0;
 
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":lh", options, NULL)) != -1)
+	while ((opt = bst_next_option(&bst_cmd_umount, argc, argv)) != -1)
 		switch (opt) {
 		case 'l':
 			is_lazy = 1;
 			break;
 		case 'h':
-			fputs(help, stdout);
+			bst_print_help(&bst_cmd_umount);
 			return BST_EXIT_OK;
 		default:
 			return bst_bad_option("umount", opt, optind, argv);
@@ -120,3 +111,13 @@ int bst_cmd_umount(int argc, char **argv)
 		return bst_usage("umount", "name one directory.");
 	return unmount(argv[optind], is_lazy);
 }
+
+const struct bst_command bst_cmd_umount = {
+	"umount",
+	.operands = "DIR",
+	.value = BST_VALUE_DIR,
+	.what = "end such a mount",
+	.about = "End the mount on DIR.",
+	.options = options,
+	.run = run,
+};

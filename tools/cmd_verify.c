@@ -17,23 +17,14 @@
 #include "json.h"
 #include "unpacker.h"
 
-static const char help[] =
-	"Usage: bigsmall verify SRC... [--fast] [--json]\n"
-	"Check every byte of each .bs, and name what is damaged.\n"
-	"\n"
-	"Options:\n"
-	"  --fast      check the structure and the stored checksums, decode "
-	"nothing\n"
-	"  --json      print one JSON object for each SRC\n"
-	"  -h, --help  print this and exit\n";
-
 enum { OPT_FAST = 256, OPT_JSON };
 
-static const struct option options[] = {
-	{ "fast", no_argument, NULL, OPT_FAST },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
+static const struct bst_option options[] = {
+	{ OPT_FAST, "fast",
+	  .help = "check the structure and the stored checksums, decode "
+		  "nothing" },
+	{ OPT_JSON, "json", .help = "print one JSON object for each SRC" },
+	{ 0 },
 };
 
 struct verify {
@@ -292,8 +283,7 @@ static int parse_options(struct verify *v, int argc, char **argv)
 {
 	int opt;
 
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":h", options, NULL)) != -1)
+	while ((opt = bst_next_option(&bst_cmd_verify, argc, argv)) != -1)
 		switch (opt) {
 		case OPT_FAST:
 			v->is_fast = 1;
@@ -302,7 +292,7 @@ static int parse_options(struct verify *v, int argc, char **argv)
 			v->is_json = 1;
 			break;
 		case 'h':
-			fputs(help, stdout);
+			bst_print_help(&bst_cmd_verify);
 			return -1;
 		default:
 			return bst_bad_option("verify", opt, optind, argv);
@@ -312,7 +302,7 @@ static int parse_options(struct verify *v, int argc, char **argv)
 	return BST_EXIT_OK;
 }
 
-int bst_cmd_verify(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct verify v = { 0 };
 	int i, code;
@@ -337,3 +327,13 @@ int bst_cmd_verify(int argc, char **argv)
 		bst_error("interrupted.");
 	return code;
 }
+
+const struct bst_command bst_cmd_verify = {
+	"verify",
+	.operands = "SRC...",
+	.value = BST_VALUE_CONTAINER,
+	.what = "check every byte of a .bs",
+	.about = "Check every byte of each .bs, and name what is damaged.",
+	.options = options,
+	.run = run,
+};

@@ -15,30 +15,6 @@
 
 enum { MOUNT_OK = 0, MOUNT_USAGE = 1, MOUNT_FAILED = 32 };
 
-static const char help[] =
-	"Usage: mount.bigsmall DIR [MOUNTPOINT] [--foreground] "
-	"[-o OPTION[,OPTION]...]\n"
-	"Show each .bs in DIR as the file it was made from, in place or at "
-	"MOUNTPOINT.\n"
-	"\n"
-	"Options:\n"
-	"      --foreground  stay, and log to standard error\n"
-	"  -f, --fake        check everything, mount nothing\n"
-	"  -s                ignore unknown mount options\n"
-	"  -n, -v, -t TYPE   accepted, as mount(8) passes them on\n"
-	"  -h, --help        print this and exit\n"
-	"  -V, --version     print the version and exit\n";
-
-enum { OPT_FOREGROUND = 256 };
-
-static const struct option options[] = {
-	{ "foreground", no_argument, NULL, OPT_FOREGROUND },
-	{ "fake", no_argument, NULL, 'f' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },
-	{ NULL, 0, NULL, 0 },
-};
-
 static int usage(const char *text)
 {
 	bst_error("%s", text);
@@ -57,16 +33,13 @@ static int parse(struct bst_mount *m, int argc, char **argv)
 {
 	int opt;
 
-	opterr = 0;
 	/* Whether unknown options are ignored must be known before them. */
-	while ((opt = getopt_long(argc, argv, ":sfnvt:o:hV", options, NULL)) !=
-	       -1)
+	while ((opt = bst_next_option(&bst_mount_helper, argc, argv)) != -1)
 		m->is_sloppy |= opt == 's';
 	optind = 1;
-	while ((opt = getopt_long(argc, argv, ":sfnvt:o:hV", options, NULL)) !=
-	       -1)
+	while ((opt = bst_next_option(&bst_mount_helper, argc, argv)) != -1)
 		switch (opt) {
-		case OPT_FOREGROUND:
+		case BST_OPT_FOREGROUND:
 			m->is_foreground = 1;
 			break;
 		case 'f':
@@ -85,8 +58,7 @@ static int parse(struct bst_mount *m, int argc, char **argv)
 				return MOUNT_USAGE;
 			break;
 		case 'h':
-			fputs(help, stdout);
-			fputs(bst_mount_help, stdout);
+			bst_print_help(&bst_mount_helper);
 			return MOUNT_OK;
 		case 'V':
 			printf("mount.bigsmall %s\n", bs_version());

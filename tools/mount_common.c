@@ -32,22 +32,60 @@
 #define PROBLEMS_SHOWN 5
 #define PIPE_FD 3 /* of the daemon, to its parent */
 
-const char bst_mount_help[] =
-	"  -o OPTION[,OPTION]...\n"
-	"      allow_other     others may read, too (default for root)\n"
-	"      noallow_other   only who mounted may (default for users)\n"
-	"      cache=SIZE      memory for decoded chunks, 256M by default\n"
-	"      threads=N       requests answered at a time, by default the "
-	"CPUs\n"
-	"      fsname=NAME     what df and the table of mounts show, by "
-	"default DIR\n"
-	"      max_read=SIZE   the longest request, 1M by default and at "
-	"most\n"
-	"      timeout=N       unmount after N seconds without use\n"
-	"      ro              accepted: the mount is read-only\n"
-	"      and what mount(8) passes on: rw, exec, noexec, nosuid, nodev, "
-	"atime,\n"
-	"      nofail, user, _netdev, x-... (SIZE: a number and k, m or g)\n";
+enum {
+	ALLOW_OTHER = 1,
+	NOALLOW_OTHER,
+	CACHE,
+	THREADS,
+	FSNAME,
+	MAX_READ,
+	TIMEOUT,
+	RO,
+};
+
+const struct bst_option bst_mount_words[] = {
+	{ ALLOW_OTHER, "allow_other",
+	  .help = "others may read, too (default for root)" },
+	{ NOALLOW_OTHER, "noallow_other",
+	  .help = "only who mounted may (default for users)" },
+	{ CACHE, "cache", "SIZE",
+	  .help = "memory for decoded chunks, 256M by default" },
+	{ THREADS, "threads", "N",
+	  .help = "requests answered at a time, by default the CPUs" },
+	{ FSNAME, "fsname", "NAME",
+	  .help = "what df and the table of mounts show, by default DIR" },
+	{ MAX_READ, "max_read", "SIZE",
+	  .help = "the longest request, 1M by default and at most" },
+	{ TIMEOUT, "timeout", "N",
+	  .help = "unmount after N seconds without use" },
+	{ RO, "ro", .help = "accepted: the mount is read-only" },
+	{ 0 },
+};
+
+const char bst_mount_more[] =
+	"and what mount(8) passes on: rw, exec, noexec, nosuid, nodev, atime, "
+	"nofail, user, _netdev, x-... (SIZE: a number and k, m or g)";
+
+static const struct bst_option helper_options[] = {
+	{ BST_OPT_FOREGROUND, "foreground",
+	  .help = "stay, and log to standard error" },
+	{ 'f', "fake", .help = "check everything, mount nothing" },
+	{ 's', .help = "ignore unknown mount options" },
+	{ 'n', .help = "accepted, as mount(8) passes it on" },
+	{ 'v', .help = "accepted likewise" },
+	{ 't', .arg = "TYPE", .help = "accepted likewise: bigsmall" },
+	BST_MOUNT_O,
+	{ 'V', "version", .help = "print the version and exit" },
+	{ 0 },
+};
+
+const struct bst_command bst_mount_helper = {
+	"",
+	.operands = "DIR [MOUNTPOINT]",
+	.value = BST_VALUE_DIR,
+	.about = BST_MOUNT_ABOUT,
+	.options = helper_options,
+};
 
 void bst_mount_init(struct bst_mount *m)
 {
@@ -71,18 +109,15 @@ void bst_mount_fini(struct bst_mount *m)
 static int is_generic(const char *opt)
 {
 	static const char *const names[] = {
-		"defaults",	 "ro",	       "rw",
-		"exec",		 "suid",       "nosuid",
-		"dev",		 "nodev",      "sync",
-		"async",	 "dirsync",    "atime",
-		"noatime",	 "diratime",   "nodiratime",
-		"relatime",	 "norelatime", "strictatime",
-		"nostrictatime", "lazytime",   "nolazytime",
-		"auto",		 "noauto",     "user",
-		"nouser",	 "users",      "nousers",
-		"owner",	 "noowner",    "group",
-		"nogroup",	 "nofail",     "_netdev",
-		"silent",	 "loud",
+		"defaults", "ro",	  "rw",		 "exec",
+		"noexec",   "suid",	  "nosuid",	 "dev",
+		"nodev",    "sync",	  "async",	 "dirsync",
+		"atime",    "noatime",	  "diratime",	 "nodiratime",
+		"relatime", "norelatime", "strictatime", "nostrictatime",
+		"lazytime", "nolazytime", "auto",	 "noauto",
+		"user",	    "nouser",	  "users",	 "nousers",
+		"owner",    "noowner",	  "group",	 "nogroup",
+		"nofail",   "_netdev",	  "silent",	 "loud",
 	};
 	size_t i;
 
@@ -125,46 +160,71 @@ static int bad_value(const char *opt, const char *want)
 	return -1;
 }
 
+/* The word that 'opt' begins with, and *ret_value what stands behind its '=';
+ * id 0: none. */
+static int find_word(const char *opt, const char **ret_value)
+{
+	const struct bst_option *word;
+
+	for (word = bst_mount_words; word->id; word++) {
+		size_t len = strlen(word->name);
+
+		if (!strncmp(opt, word->name, len) &&
+		    opt[len] == (word->arg ? '=' : 0)) {
+			*ret_value = opt + len + 1;
+			break;
+		}
+	}
+	return word->id;
+}
+
 /* One option: 0, or -1 after a sentence. */
 static int take_option(struct bst_mount *m, const char *opt)
 {
+	const char *value;
 	unsigned long n;
 	uint64_t size;
 
-	if (!strcmp(opt, "allow_other")) {
+	switch (find_word(opt, &value)) {
+	case ALLOW_OTHER:
 		m->fs.allow_other = 1;
-	} else if (!strcmp(opt, "noallow_other")) {
+		return 0;
+	case NOALLOW_OTHER:
 		m->fs.allow_other = 0;
-	} else if (!strcmp(opt, "noexec") || !strcmp(opt, "exec")) {
-		m->fs.no_exec = *opt == 'n';
-	} else if (!strncmp(opt, "cache=", 6)) {
-		if (parse_size(opt + 6, (uint64_t)1 << 50, &size) != 0)
+		return 0;
+	case CACHE:
+		if (parse_size(value, (uint64_t)1 << 50, &size) != 0)
 			return bad_value(opt, "a size like 256M is wanted");
 		m->fs.cache_len = size;
-	} else if (!strncmp(opt, "threads=", 8)) {
-		if (bst_parse_number(opt + 8, 1, BST_THREADS_MAX, &n) != 0)
+		return 0;
+	case THREADS:
+		if (bst_parse_number(value, 1, BST_THREADS_MAX, &n) != 0)
 			return bad_value(opt, "a number from 1 to 256 is "
 					      "wanted");
 		m->fs.n_threads = (unsigned)n;
-	} else if (!strncmp(opt, "timeout=", 8)) {
-		if (bst_parse_number(opt + 8, 0, 1ul << 30, &n) != 0)
+		return 0;
+	case TIMEOUT:
+		if (bst_parse_number(value, 0, 1ul << 30, &n) != 0)
 			return bad_value(opt, "a number of seconds is wanted");
 		m->fs.idle_timeout = (unsigned)n;
-	} else if (!strncmp(opt, "max_read=", 9)) {
-		if (parse_size(opt + 9, (uint64_t)1 << 30, &size) != 0 ||
+		return 0;
+	case MAX_READ:
+		if (parse_size(value, (uint64_t)1 << 30, &size) != 0 ||
 		    size < 4096)
 			return bad_value(opt, "a size from 4k is wanted");
 		m->fs.max_read = (uint32_t)size;
-	} else if (!strncmp(opt, "fsname=", 7)) {
+		return 0;
+	case FSNAME:
 		free(m->fsname);
-		m->fsname = strdup(opt + 7);
-		if (!m->fsname)
-			return bad_value(opt, "out of memory");
-	} else if (*opt && !is_generic(opt) && !m->is_sloppy) {
-		bst_error("there is no mount option %s.", opt);
-		return -1;
+		m->fsname = strdup(value);
+		return m->fsname ? 0 : bad_value(opt, "out of memory");
 	}
-	return 0;
+	if (!strcmp(opt, "noexec") || !strcmp(opt, "exec"))
+		m->fs.no_exec = *opt == 'n';
+	if (!*opt || is_generic(opt) || m->is_sloppy)
+		return 0;
+	bst_error("there is no mount option %s.", opt);
+	return -1;
 }
 
 int bst_mount_options(struct bst_mount *m, const char *list)

@@ -12,8 +12,23 @@
 #include "cmd.h"
 #include "fs.h"
 
-/* The options that both describe in --help. */
-extern const char bst_mount_help[];
+#define BST_MOUNT_ABOUT                                                      \
+	"Show each .bs in DIR as the file it was made from, in place or at " \
+	"MOUNTPOINT."
+
+/* The words of -o, what is said below them, and the option that has them in the
+ * tables of both programs. */
+extern const struct bst_option bst_mount_words[];
+extern const char bst_mount_more[];
+#define BST_MOUNT_O                                                       \
+	{                                                                 \
+		'o', .arg = "OPTION[,OPTION]...", .help = bst_mount_more, \
+		     .words = bst_mount_words                             \
+	}
+
+/* mount.bigsmall itself; it stands where bigsmall can complete it, too. */
+extern const struct bst_command bst_mount_helper;
+enum { BST_OPT_FOREGROUND = 256 };
 
 struct bst_mount {
 	const char *dir; /* borrowed, as is the next */
