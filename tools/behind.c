@@ -43,6 +43,15 @@ static size_t mount_len(char *dir)
 	return 0;
 }
 
+int bst_is_in_mount(const char *path)
+{
+	char *real = strdup(path);
+	int ret = real && mount_len(real) > 0;
+
+	free(real);
+	return ret;
+}
+
 /* The directory of the store that is shown as 'dir', or NULL. */
 static char *store_dir(char *dir)
 {

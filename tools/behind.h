@@ -13,4 +13,7 @@
  */
 char *bst_behind_mount(const char *path);
 
+/* Whether a real path lies in a mount of ours. */
+int bst_is_in_mount(const char *path);
+
 #endif /* BST_BEHIND_H */

@@ -91,10 +91,10 @@ double bst_now(void);
 
 /*
  * A line that is drawn over itself on standard error where that is a terminal,
- * else nothing.
+ * else nothing.  begin and end are the main thread's, add any thread's.
  */
 void bst_progress_begin(const char *what, uint64_t total);
-void bst_progress(uint64_t done);
+void bst_progress_add(uint64_t n);
 void bst_progress_end(void);
 
 /* SIGINT, SIGTERM and SIGHUP set a flag that long loops look at; SIGPIPE and

@@ -82,6 +82,7 @@ static int look(const struct verify *v, struct findings *f)
 	f->copy = bst_container_check_copy(box);
 	f->u.box = &f->box;
 	f->u.dst_fd = -1;
+	f->u.cmp_fd = -1;
 	f->u.n_threads = bst_default_threads();
 	f->u.is_fast = v->is_fast;
 	f->u.goes_on = 1;

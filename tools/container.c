@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * container.c - a container of one file, opened by its path
+ * container.c - a container, opened by its path
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,15 +102,142 @@ static int open_archive(struct bst_container *c)
 	res = bs_archive_open(&c->ar, &c->source, &err);
 	if (res != BS_OK)
 		return say_open_error(c->path, res, &err);
-	if (bs_archive_summary(c->ar)->is_bundle) {
-		bst_error("%s holds a directory; this version reads "
-			  "containers of one file.",
-			  c->path);
-		return BST_EXIT_USAGE;
-	}
-	bs_archive_member(c->ar, 0, &c->member);
+	c->is_bundle = bs_archive_summary(c->ar)->is_bundle;
+	if (!c->is_bundle)
+		bs_archive_member(c->ar, 0, &c->member);
 	return BST_EXIT_OK;
 }
+
+/* ---- Reading a little ---------------------------------------------------- */
+
+struct bst_reader {
+	struct bs_workspace *ws; /* owned, as is all below */
+	uint8_t *stored; /* [BS_CHUNK_STORED_MAX] */
+	uint8_t *raw; /* [BS_CHUNK_RAW_MAX] */
+	struct bs_page *page;
+	uint64_t page_no;
+	struct bs_chunk chunk; /* what 'raw' holds */
+	int has_chunk;
+};
+
+static void reader_free(struct bst_reader *r)
+{
+	if (!r)
+		return;
+	bs_page_free(r->page);
+	bs_workspace_free(r->ws);
+	free(r->raw);
+	free(r->stored);
+	free(r);
+}
+
+static struct bst_reader *reader_new(void)
+{
+	struct bst_reader *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->stored = malloc(BS_CHUNK_STORED_MAX);
+	r->raw = malloc(BS_CHUNK_RAW_MAX);
+	if (r->stored && r->raw && bs_workspace_new(&r->ws) == BS_OK)
+		return r;
+	reader_free(r);
+	return NULL;
+}
+
+static enum bs_result get_record(struct bst_container *c, uint64_t no,
+				 struct bs_chunk *ret, struct bs_error *err)
+{
+	struct bst_reader *r = c->reader;
+	uint64_t page_no = bs_archive_page_of(c->ar, no);
+	enum bs_result res;
+
+	if (!r->page || r->page_no != page_no) {
+		bs_page_free(r->page);
+		r->page = NULL;
+		res = bs_page_load(c->ar, page_no, &r->page, err);
+		if (res != BS_OK)
+			return res;
+		r->page_no = page_no;
+	}
+	bs_page_chunk(c->ar, r->page, no, ret);
+	return BS_OK;
+}
+
+/* Decode chunk 'no' of 'blob' into the reader's memory. */
+static enum bs_result read_chunk(struct bst_container *c,
+				 const struct bs_blob *blob, uint64_t no,
+				 struct bs_error *err)
+{
+	struct bst_reader *r = c->reader;
+	struct bs_model *model = NULL;
+	struct bs_chunk chunk;
+	enum bs_result res;
+
+	if (r->has_chunk && r->chunk.no == no)
+		return BS_OK;
+	r->has_chunk = 0;
+	res = get_record(c, no, &chunk, err);
+	if (res != BS_OK)
+		return res;
+	if (bst_pread_all(c->fd, r->stored, chunk.stored_len,
+			  chunk.stored_off) != 0)
+		return BS_ERR_IO;
+	if (chunk.coding == BS_CODING_PLANES) {
+		if (blob->model == BS_NO_MODEL)
+			return BS_ERR_CORRUPT;
+		res = bs_model_load(c->ar, blob->model, &model, err);
+		if (res != BS_OK)
+			return res;
+	}
+	res = bs_chunk_decode(&chunk, blob, model, r->ws, r->stored, r->raw);
+	bs_model_free(model);
+	r->chunk = chunk;
+	r->has_chunk = res == BS_OK;
+	return res;
+}
+
+enum bs_result bst_container_read(struct bst_container *c, uint64_t off,
+				  size_t len, void *dst, struct bs_error *err)
+{
+	uint8_t *to = dst;
+
+	if (!c->reader)
+		c->reader = reader_new();
+	if (!c->reader)
+		return BS_ERR_NOMEM;
+	while (len) {
+		const struct bs_chunk *chunk = &c->reader->chunk;
+		struct bs_extent ext;
+		struct bs_blob blob;
+		uint64_t skip, n;
+		enum bs_result res;
+
+		bs_archive_extent(c->ar,
+				  bs_member_extent_at(c->ar, &c->member, off),
+				  &ext);
+		bs_archive_blob(c->ar, ext.blob, &blob);
+		skip = off - ext.off;
+		res = read_chunk(c, &blob,
+				 bs_blob_chunk_at(&blob, ext.blob_off + skip),
+				 err);
+		if (res != BS_OK)
+			return res;
+		n = ext.len - skip;
+		skip += ext.blob_off - chunk->blob_off;
+		if (n > chunk->raw_len - skip)
+			n = chunk->raw_len - skip;
+		if (n > len)
+			n = len;
+		memcpy(to, c->reader->raw + skip, (size_t)n);
+		to += n;
+		off += n;
+		len -= (size_t)n;
+	}
+	return BS_OK;
+}
+
+/* ---- Opening ------------------------------------------------------------- */
 
 int bst_container_open(struct bst_container *c, const char *path)
 {
@@ -134,8 +262,35 @@ int bst_container_open(struct bst_container *c, const char *path)
 	return code;
 }
 
+int bst_container_open_fd(struct bst_container *c, const char *path, int fd)
+{
+	int code;
+
+	memset(c, 0, sizeof(*c));
+	c->path = path;
+	c->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (c->fd < 0 || fstat(c->fd, &c->st) != 0) {
+		bst_error("%s cannot be read: %s.", path, strerror(errno));
+		code = BST_EXIT_SYSTEM;
+	} else {
+		code = open_archive(c);
+	}
+	if (code != BST_EXIT_OK)
+		bst_container_close(c);
+	return code;
+}
+
+void bst_container_enter(struct bst_container *c, uint64_t i)
+{
+	bs_st_free(c->names);
+	c->names = NULL;
+	bs_archive_member(c->ar, i, &c->member);
+}
+
 void bst_container_close(struct bst_container *c)
 {
+	reader_free(c->reader);
+	c->reader = NULL;
 	bs_st_free(c->names);
 	bs_archive_close(c->ar);
 	if (c->fd >= 0)
@@ -162,107 +317,6 @@ enum bs_result bst_container_check_copy(const struct bst_container *c)
 
 	src.pread = blind_pread;
 	return bs_peek(&src, &summary, NULL);
-}
-
-/* ---- Reading a little ---------------------------------------------------- */
-
-struct reader {
-	struct bst_container *c;
-	struct bs_workspace *ws;
-	uint8_t *stored; /* [BS_CHUNK_STORED_MAX] */
-	uint8_t *raw; /* [BS_CHUNK_RAW_MAX] */
-	struct bs_error *err;
-};
-
-static enum bs_result get_record(struct reader *r, uint64_t no,
-				 struct bs_chunk *ret)
-{
-	const struct bs_archive *ar = r->c->ar;
-	struct bs_page *page;
-	enum bs_result res;
-
-	res = bs_page_load(ar, bs_archive_page_of(ar, no), &page, r->err);
-	if (res != BS_OK)
-		return res;
-	bs_page_chunk(ar, page, no, ret);
-	bs_page_free(page);
-	return BS_OK;
-}
-
-/* Decode chunk 'no' of 'blob' into r->raw. */
-static enum bs_result read_chunk(struct reader *r, const struct bs_blob *blob,
-				 uint64_t no, struct bs_chunk *ret)
-{
-	struct bs_model *model = NULL;
-	enum bs_result res;
-
-	res = get_record(r, no, ret);
-	if (res != BS_OK)
-		return res;
-	if (bst_pread_all(r->c->fd, r->stored, ret->stored_len,
-			  ret->stored_off) != 0)
-		return BS_ERR_IO;
-	if (ret->coding == BS_CODING_PLANES) {
-		if (blob->model == BS_NO_MODEL)
-			return BS_ERR_CORRUPT;
-		res = bs_model_load(r->c->ar, blob->model, &model, r->err);
-		if (res != BS_OK)
-			return res;
-	}
-	res = bs_chunk_decode(ret, blob, model, r->ws, r->stored, r->raw);
-	bs_model_free(model);
-	return res;
-}
-
-static enum bs_result read_range(struct reader *r, uint64_t off, size_t len,
-				 uint8_t *dst)
-{
-	while (len) {
-		struct bs_extent ext;
-		struct bs_blob blob;
-		struct bs_chunk chunk;
-		uint64_t skip, n;
-		enum bs_result res;
-
-		bs_archive_extent(r->c->ar,
-				  bs_member_extent_at(r->c->ar, &r->c->member,
-						      off),
-				  &ext);
-		bs_archive_blob(r->c->ar, ext.blob, &blob);
-		skip = off - ext.off;
-		res = read_chunk(r, &blob,
-				 bs_blob_chunk_at(&blob, ext.blob_off + skip),
-				 &chunk);
-		if (res != BS_OK)
-			return res;
-		n = ext.len - skip;
-		skip += ext.blob_off - chunk.blob_off;
-		if (n > chunk.raw_len - skip)
-			n = chunk.raw_len - skip;
-		if (n > len)
-			n = len;
-		memcpy(dst, r->raw + skip, (size_t)n);
-		dst += n;
-		off += n;
-		len -= (size_t)n;
-	}
-	return BS_OK;
-}
-
-enum bs_result bst_container_read(struct bst_container *c, uint64_t off,
-				  size_t len, void *dst, struct bs_error *err)
-{
-	struct reader r = { .c = c, .err = err };
-	enum bs_result res = BS_ERR_NOMEM;
-
-	r.stored = malloc(BS_CHUNK_STORED_MAX);
-	r.raw = malloc(BS_CHUNK_RAW_MAX);
-	if (r.stored && r.raw && bs_workspace_new(&r.ws) == BS_OK)
-		res = read_range(&r, off, len, dst);
-	bs_workspace_free(r.ws);
-	free(r.raw);
-	free(r.stored);
-	return res;
 }
 
 /* ---- Names --------------------------------------------------------------- */
@@ -320,10 +374,8 @@ const char *bst_container_where(const struct bst_container *c, uint64_t off,
 	const struct bs_st_tensor *first = NULL;
 	size_t i, n = 0;
 
-	if (!c->names) {
-		snprintf(buf, BST_WHERE_LEN, "the file");
-		return buf;
-	}
+	if (!c->names)
+		return bst_container_file(c, buf);
 	for (i = bst_tensor_after(c->names, off); i < bs_st_n_tensors(c->names);
 	     i++) {
 		const struct bs_st_tensor *t = bs_st_tensor(c->names, i);
@@ -341,6 +393,19 @@ const char *bst_container_where(const struct bst_container *c, uint64_t off,
 	else
 		snprintf(buf, BST_WHERE_LEN, "tensor \"%.200s\" and %zu more",
 			 first->name, n - 1);
+	return buf;
+}
+
+const char *bst_container_file(const struct bst_container *c, char *buf)
+{
+	size_t len = c->member.name_len;
+
+	if (!c->is_bundle)
+		snprintf(buf, BST_WHERE_LEN, "the file");
+	else
+		snprintf(buf, BST_WHERE_LEN, "the file \"%s%.*s\" in it",
+			 len > 200 ? "..." : "", len > 200 ? 200 : (int)len,
+			 c->member.name + (len > 200 ? len - 200 : 0));
 	return buf;
 }
 

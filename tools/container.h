@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * container.h - a container of one file, opened by its path
+ * container.h - a container, opened by its path
  */
 
 #ifndef BST_CONTAINER_H
@@ -19,8 +19,12 @@ struct bst_container {
 	struct stat st;
 	struct bs_source source;
 	struct bs_archive *ar; /* owned */
-	struct bs_member member; /* the one file it holds */
-	struct bs_st *names; /* owned; NULL: no safetensors, or not read */
+	int is_bundle;
+	struct bs_member member; /* the one file it holds; of a bundle, the one
+				  * entered last */
+	struct bs_st *names; /* of that; owned; NULL: no safetensors, or not
+			      * read */
+	struct bst_reader *reader; /* owned */
 };
 
 /*
@@ -28,7 +32,14 @@ struct bst_container {
  * The container is not moved afterwards: its source points into it.
  */
 int bst_container_open(struct bst_container *c, const char *path);
+
+/* The same through a descriptor, which stays the caller's; 'path' is for
+ * sentences. */
+int bst_container_open_fd(struct bst_container *c, const char *path, int fd);
 void bst_container_close(struct bst_container *c);
+
+/* Make member 'i' of a bundle the one that the functions below are about. */
+void bst_container_enter(struct bst_container *c, uint64_t i);
 
 /* What 'path' begins like: BS_OK a container, BS_ERR_MAGIC something else;
  * 'ret' may be NULL. */
@@ -43,7 +54,8 @@ int bst_refuse_container(const char *path, int fd, const struct stat *st);
 enum bs_result bst_container_check_copy(const struct bst_container *c);
 
 /*
- * Decode 'len' bytes at 'off' of the member on the calling thread.
+ * Decode 'len' bytes at 'off' of the member on the calling thread.  The chunk
+ * decoded last is kept for the next call.
  */
 enum bs_result bst_container_read(struct bst_container *c, uint64_t off,
 				  size_t len, void *dst, struct bs_error *err);
@@ -65,6 +77,9 @@ size_t bst_tensor_after(const struct bs_st *st, uint64_t off);
 #define BST_WHERE_LEN 320
 const char *bst_container_where(const struct bst_container *c, uint64_t off,
 				uint64_t len, char *buf);
+
+/* "the file", or of a bundle which of its files, as above. */
+const char *bst_container_file(const struct bst_container *c, char *buf);
 
 /* "planes" */
 const char *bst_coding_name(unsigned coding);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "files.h"
@@ -81,6 +82,34 @@ int bst_open_regular(const char *path, int *ret_fd, struct stat *ret)
 	}
 	*ret_fd = fd;
 	return 0;
+}
+
+int bst_flush_file(int fd)
+{
+	if (fsync(fd) != 0)
+		return -errno;
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	return 0;
+}
+
+int64_t bst_nanoseconds(const struct timespec *ts)
+{
+	int64_t ns;
+
+	if (__builtin_mul_overflow((int64_t)ts->tv_sec, 1000000000, &ns) ||
+	    __builtin_add_overflow(ns, (int64_t)ts->tv_nsec, &ns))
+		return ts->tv_sec < 0 ? INT64_MIN : INT64_MAX;
+	return ns;
+}
+
+int bst_same_version(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+	       a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	       a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+	       a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
 const char *bst_base_name(const char *path)
@@ -155,6 +184,30 @@ static int open_dir_of(const char *path)
 	return fd;
 }
 
+void bst_flush_dir_of(const char *path)
+{
+	int fd = open_dir_of(path);
+
+	if (fd < 0)
+		return;
+	(void)fsync(fd);
+	close(fd);
+}
+
+int bst_remove_version(const char *path, const struct stat *st)
+{
+	struct stat now;
+
+	if (lstat(path, &now) != 0)
+		return -errno;
+	if (!bst_same_version(&now, st))
+		return -ESTALE;
+	if (unlink(path) != 0)
+		return -errno;
+	bst_flush_dir_of(path);
+	return 0;
+}
+
 int bst_outfile_open(struct bst_outfile *out, const char *path, int may_replace)
 {
 	unsigned i;
@@ -208,29 +261,70 @@ static int take_name(struct bst_outfile *out)
 	return renameat(dir, out->temp, dir, name) ? -errno : 0;
 }
 
+void bst_times(int64_t mtime_ns, struct timespec ret[2])
+{
+	int64_t sec = mtime_ns / 1000000000, nsec = mtime_ns % 1000000000;
+
+	if (nsec < 0) {
+		nsec += 1000000000;
+		sec--;
+	}
+	ret[0] = (struct timespec){ 0, UTIME_OMIT };
+	ret[1].tv_sec = (time_t)sec;
+	ret[1].tv_nsec = (long)nsec;
+}
+
+void bst_finish_dir(const char *path, uint32_t mode, int64_t mtime_ns)
+{
+	struct timespec ts[2];
+
+	bst_times(mtime_ns, ts);
+	(void)chmod(path, mode & 07777);
+	(void)utimensat(AT_FDCWD, path, ts, 0);
+}
+
 /* File systems that keep no modes refuse to set them: no reason to fail. */
 static int set_attributes(int fd, uint32_t mode, const int64_t *mtime_ns)
 {
-	struct timespec ts[2] = { { 0, UTIME_OMIT }, { 0, 0 } };
-	int64_t sec, nsec;
+	struct timespec ts[2];
 
 	if (fchmod(fd, mode & 0777) != 0 && errno != EPERM &&
 	    errno != EOPNOTSUPP)
 		return -errno;
 	if (!mtime_ns)
 		return 0;
-	sec = *mtime_ns / 1000000000;
-	nsec = *mtime_ns % 1000000000;
-	if (nsec < 0) {
-		nsec += 1000000000;
-		sec--;
-	}
-	ts[1].tv_sec = (time_t)sec;
-	ts[1].tv_nsec = (long)nsec;
+	bst_times(*mtime_ns, ts);
 	if (futimens(fd, ts) != 0 && errno != EPERM && errno != EINVAL &&
 	    errno != EOPNOTSUPP)
 		return -errno;
 	return 0;
+}
+
+#define XATTR_LIST_LEN 4096
+#define XATTR_LEN 65536 /* the kernel's limit */
+
+static void copy_xattrs(int fd, int from)
+{
+	char names[XATTR_LIST_LEN], *name, *value;
+	ssize_t len = flistxattr(from, names, sizeof(names)), n;
+
+	if (len <= 0)
+		return;
+	value = malloc(XATTR_LEN);
+	for (name = names; value && name < names + len;
+	     name += strlen(name) + 1) {
+		n = fgetxattr(from, name, value, XATTR_LEN);
+		if (n >= 0)
+			(void)fsetxattr(fd, name, value, (size_t)n, 0);
+	}
+	free(value);
+}
+
+void bst_copy_owner(int fd, int from, const struct stat *st)
+{
+	if (fchown(fd, st->st_uid, st->st_gid) != 0)
+		(void)!fchown(fd, (uid_t)-1, st->st_gid);
+	copy_xattrs(fd, from);
 }
 
 int bst_outfile_commit(struct bst_outfile *out, uint32_t mode,

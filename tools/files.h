@@ -19,6 +19,27 @@ int bst_pwrite_all(int fd, const void *buf, size_t len, uint64_t off);
 /* Open a regular file for reading.  -EISDIR: a directory; -EINVAL: neither. */
 int bst_open_regular(const char *path, int *ret_fd, struct stat *ret);
 
+/* Write the file back and forget it, so that it is read from the disk. */
+int bst_flush_file(int fd);
+
+/* Write a directory back, where the file system can. */
+void bst_flush_dir_of(const char *path);
+
+/*
+ * Remove the file at 'path' if it still is the one of 'st': 0, -ESTALE if it
+ * is not, or another -errno; and write that back.
+ */
+int bst_remove_version(const char *path, const struct stat *st);
+
+/* As one number; 64 bits reach from 1677 to 2262, others become those. */
+int64_t bst_nanoseconds(const struct timespec *ts);
+
+/* The way back, for futimens(): the access time stays. */
+void bst_times(int64_t mtime_ns, struct timespec ret[2]);
+
+/* Whether two stat()s are of one version of a file. */
+int bst_same_version(const struct stat *a, const struct stat *b);
+
 /* The last component of a path, and what stands before it ("." if nothing);
  * the latter is the caller's to free, or NULL. */
 const char *bst_base_name(const char *path);
@@ -55,6 +76,15 @@ int bst_outfile_open(struct bst_outfile *out, const char *path,
  * returns, 'out' is closed and no temporary file is left. */
 int bst_outfile_commit(struct bst_outfile *out, uint32_t mode,
 		       const int64_t *mtime_ns);
+
+/*
+ * Give 'fd' the owner and the extended attributes (ACLs are some) of 'from',
+ * whose stat() is 'st': as far as this user may and the file system can.
+ */
+void bst_copy_owner(int fd, int from, const struct stat *st);
+
+/* Give a directory its mode and its time, as far as that is possible. */
+void bst_finish_dir(const char *path, uint32_t mode, int64_t mtime_ns);
 
 /* Remove what was written.  A file that is not open is allowed. */
 void bst_outfile_abort(struct bst_outfile *out);

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * layout.c - how a file is cut into blobs
+ * layout.c - how files are cut into blobs
  *
  * The header is a blob, and so is each tensor; gaps between tensors and what
  * trails them are bytes.  Runs of small neighbours share a blob, for a blob
  * costs 160 bytes of directory.  What is no well-formed safetensors is one
- * region of bytes: it is kept, only not modelled.
+ * region of bytes: it is kept, only not modelled.  Small files of that kind
+ * share blobs of up to a chunk, so that zstd sees them together.
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "files.h"
 #include "layout.h"
@@ -19,6 +22,59 @@
 
 /* Shorter regions are merged with their neighbours. */
 #define SMALL 4096
+
+/* A blob that small files share is one chunk. */
+#define SHARED_LEN ((uint64_t)256 << 10)
+
+/* ---- Sources ------------------------------------------------------------- */
+
+int bst_source_open(const struct bst_source *src)
+{
+	struct stat st;
+	int fd, err;
+
+	if (src->fd >= 0)
+		return src->fd;
+	err = bst_open_regular(src->path, &fd, &st);
+	if (err)
+		return err == -ENOENT ? -ENODATA : err;
+	if (bst_same_version(&st, &src->st))
+		return fd;
+	close(fd);
+	return -ENODATA;
+}
+
+void bst_source_close(const struct bst_source *src, int fd)
+{
+	if (fd >= 0 && fd != src->fd)
+		close(fd);
+}
+
+static int add_source(struct bst_layout *lay, const char *path, int fd,
+		      const struct stat *st)
+{
+	struct bst_source *src;
+
+	if (lay->n_sources == lay->sources_allocated) {
+		size_t n = lay->n_sources ? 2 * lay->n_sources : 1;
+
+		src = realloc(lay->source, n * sizeof(*src));
+		if (!src)
+			return -ENOMEM;
+		lay->source = src;
+		lay->sources_allocated = n;
+	}
+	src = &lay->source[lay->n_sources++];
+	memset(src, 0, sizeof(*src));
+	src->path = path;
+	src->fd = fd;
+	src->st = *st;
+	src->first_region = lay->n_regions;
+	lay->size += (uint64_t)st->st_size;
+	return 0;
+}
+
+/* ---- Regions ------------------------------------------------------------- */
 
 static int add_region(struct bst_layout *lay, uint64_t off, uint64_t len,
 		      unsigned dtype, int is_tensor)
@@ -36,11 +92,38 @@ static int add_region(struct bst_layout *lay, uint64_t off, uint64_t len,
 	}
 	reg = &lay->region[lay->n_regions++];
 	memset(reg, 0, sizeof(*reg));
+	reg->source = lay->n_sources - 1;
 	reg->off = off;
 	reg->len = len;
+	reg->blob_len = len;
+	reg->leader = lay->n_regions - 1;
 	reg->dtype = (uint8_t)dtype;
 	reg->is_tensor = (uint8_t)is_tensor;
 	reg->same_as = BST_NO_REGION;
+	return 0;
+}
+
+/* A whole small file, which joins the blob of those before it. */
+static int add_small_file(struct bst_layout *lay, uint64_t size)
+{
+	const struct bst_region *prev;
+	struct bst_region *reg, *leader;
+	int err;
+
+	err = add_region(lay, 0, size, BS_DTYPE_BYTES, 0);
+	if (err)
+		return err;
+	reg = &lay->region[lay->n_regions - 1];
+	reg->is_small_file = 1;
+	if (lay->n_regions < 2)
+		return 0;
+	prev = reg - 1;
+	leader = &lay->region[prev->leader];
+	if (!prev->is_small_file || leader->blob_len + size > SHARED_LEN)
+		return 0;
+	reg->leader = prev->leader;
+	reg->blob_off = leader->blob_len;
+	leader->blob_len += size;
 	return 0;
 }
 
@@ -61,6 +144,7 @@ static int add_piece(struct bst_layout *lay, uint64_t off, uint64_t len,
 		prev->dtype = BS_DTYPE_BYTES;
 	prev->is_tensor = 0;
 	prev->len += len;
+	prev->blob_len += len;
 	return 0;
 }
 
@@ -72,7 +156,7 @@ static void note_unknown(struct bst_layout *lay, const struct bs_st_tensor *t)
 }
 
 static int add_tensors(struct bst_layout *lay, const struct bs_st *st,
-		       uint64_t header_len)
+		       uint64_t header_len, uint64_t size)
 {
 	uint64_t pos = header_len;
 	size_t i, n = bs_st_n_tensors(st);
@@ -96,9 +180,9 @@ static int add_tensors(struct bst_layout *lay, const struct bs_st *st,
 		pos = t->off + t->len;
 	}
 	if (!err)
-		err = add_piece(lay, pos, lay->size - pos, BS_DTYPE_BYTES, 0,
+		err = add_piece(lay, pos, size - pos, BS_DTYPE_BYTES, 0,
 				&in_run);
-	lay->n_tensors = n;
+	lay->n_tensors += n;
 	return err;
 }
 
@@ -143,8 +227,7 @@ int bst_read_header(int fd, uint64_t size, struct bs_st **ret,
 	return err;
 }
 
-/* Whether the first bytes could begin a safetensors file. */
-static int looks_like_one(int fd, uint64_t size)
+int bst_looks_like_safetensors(int fd, uint64_t size)
 {
 	char prefix[9];
 
@@ -153,41 +236,61 @@ static int looks_like_one(int fd, uint64_t size)
 	       prefix[8] == '{' && prefix[6] == 0 && prefix[7] == 0;
 }
 
-int bst_layout_opaque(struct bst_layout *ret, uint64_t size)
+/* ---- The whole ----------------------------------------------------------- */
+
+static int cut_source(struct bst_layout *lay, enum bst_layout_mode mode,
+		      int is_expected)
 {
-	memset(ret, 0, sizeof(*ret));
-	ret->size = size;
-	return size ? add_region(ret, 0, size, BS_DTYPE_BYTES, 0) : 0;
+	struct bst_source *src = &lay->source[lay->n_sources - 1];
+	uint64_t size = (uint64_t)src->st.st_size, header_len = 0;
+	struct bs_st *st = NULL;
+	int fd, err = 0;
+
+	if (!size && !is_expected)
+		return 0;
+	fd = bst_source_open(src);
+	if (fd < 0)
+		return fd;
+	if (mode != BST_LAYOUT_OPAQUE &&
+	    (is_expected || bst_looks_like_safetensors(fd, size)))
+		err = bst_read_header(fd, size, &st, &header_len, lay->reason);
+	bst_source_close(src, fd);
+	if (err || !size)
+		return err;
+	if (st) {
+		src->is_safetensors = 1;
+		err = add_tensors(lay, st, header_len, size);
+		bs_st_free(st);
+		return err;
+	}
+	if (mode == BST_LAYOUT_BUNDLED && size <= BST_SMALL_FILE)
+		return add_small_file(lay, size);
+	return add_region(lay, 0, size, BS_DTYPE_BYTES, 0);
 }
 
-int bst_layout_read(struct bst_layout *ret, int fd, uint64_t size,
-		    int is_expected)
+int bst_layout_add(struct bst_layout *lay, const char *path, int fd,
+		   const struct stat *st, enum bst_layout_mode mode,
+		   int is_expected)
 {
-	struct bs_st *st = NULL;
-	uint64_t header_len = 0;
+	struct bst_source *src;
 	int err;
 
-	memset(ret, 0, sizeof(*ret));
-	ret->size = size;
-	if (!is_expected && !looks_like_one(fd, size))
-		return bst_layout_opaque(ret, size);
-	err = bst_read_header(fd, size, &st, &header_len, ret->reason);
+	lay->n_unknown = 0;
+	lay->unknown_dtype[0] = '\0';
+	lay->reason[0] = '\0';
+	err = add_source(lay, path, fd, st);
+	if (!err)
+		err = cut_source(lay, mode, is_expected);
 	if (err)
 		return err;
-	if (!st)
-		return size ? add_region(ret, 0, size, BS_DTYPE_BYTES, 0) : 0;
-	ret->is_safetensors = 1;
-	err = add_tensors(ret, st, header_len);
-	bs_st_free(st);
-	if (!err)
-		err = bst_layout_find_ties(ret, fd);
-	if (err)
-		bst_layout_fini(ret);
-	return err;
+	src = &lay->source[lay->n_sources - 1];
+	src->n_regions = lay->n_regions - src->first_region;
+	return 0;
 }
 
 void bst_layout_fini(struct bst_layout *lay)
 {
+	free(lay->source);
 	free(lay->region);
 	memset(lay, 0, sizeof(*lay));
 }

@@ -13,22 +13,22 @@
 
 #define ST_SUFFIX ".safetensors"
 
-int bst_naming_outdir(const char *cmd, const char *out, size_t n_src,
-		      int dry_run, int *ret)
+int bst_naming_outdir(const char *cmd, const char *out, size_t n_src, int *ret)
 {
 	size_t len = out ? strlen(out) : 0;
-	int wants_dir = len && (out[len - 1] == '/' || n_src > 1);
 
 	*ret = 0;
 	if (!out)
 		return BST_EXIT_OK;
 	if (!len)
 		return bst_usage(cmd, "the argument of -o is empty.");
-	*ret = 1;
+	*ret = bst_is_dir(out) || out[len - 1] == '/' || n_src > 1;
+	return BST_EXIT_OK;
+}
+
+int bst_naming_make_outdir(const char *out)
+{
 	if (bst_is_dir(out))
-		return BST_EXIT_OK;
-	*ret = wants_dir;
-	if (!wants_dir || dry_run)
 		return BST_EXIT_OK;
 	if (mkdir(out, 0777) != 0 && errno != EEXIST) {
 		bst_error("%s cannot be made: %s.", out, strerror(errno));

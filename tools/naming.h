@@ -9,12 +9,13 @@
 #include <stddef.h>
 
 /*
- * Whether -o OUT is a directory: it ends in '/', is one, or has to hold
- * several results.  A missing one is made unless 'dry_run'.  Returns an exit
- * code, its sentence printed.
+ * Whether -o OUT is a directory, or is to be one: it ends in '/', is one, or has
+ * to hold several results.  Returns an exit code, its sentence printed.
  */
-int bst_naming_outdir(const char *cmd, const char *out, size_t n_src,
-		      int dry_run, int *ret);
+int bst_naming_outdir(const char *cmd, const char *out, size_t n_src, int *ret);
+
+/* Make that directory if it is missing, once nothing speaks against it. */
+int bst_naming_make_outdir(const char *out);
 
 /* The path of the result of 'src', named 'name' where nothing else is said;
  * the caller's to free, or NULL. */

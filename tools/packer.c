@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * packer.c - one file into one container, on many threads
+ * packer.c - files into one container, on many threads
  *
- * The calling thread reads the file once, front to back, in slabs of whole
+ * The calling thread reads the files once, front to back, in slabs of whole
  * chunks; workers encode them; one sink takes the SHA-256, another hands the
  * chunks to the writer in order.  A blob of several slabs needs its model
  * before the first of them: tasks that run ahead of the reader sample it.
  *
  * Memory: two slabs a thread and a few more, each with room for what it
- * becomes; nothing depends on the file but its layout.
+ * becomes; nothing depends on the files but their layout.
  */
 
 #include <errno.h>
@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd.h"
 #include "files.h"
@@ -65,8 +66,17 @@ struct packer {
 	struct slab *slabs; /* [n_slabs], owned */
 	unsigned n_slabs;
 	struct worker_mem *mem; /* [n_threads], owned */
-	struct bs_hash *sha; /* of the file; the hashing sink's */
-	struct bs_hash *xxh; /* of the region being read; the reader's */
+	struct bs_hash *xxh; /* of the blob being read; the reader's */
+
+	/* The hashing sink's: which bytes of the layout come next. */
+	struct bs_hash *sha; /* of the source */
+	size_t hash_region;
+	uint64_t hash_off; /* in it */
+
+	/* The reader's: the source that is open. */
+	size_t source; /* BST_NO_SOURCE: none */
+	int source_fd;
+
 	struct bs_writer *writer; /* the writing sink's */
 	struct bs_sink sink;
 
@@ -98,12 +108,26 @@ static int fail(struct packer *p, int exit_code, const char *fmt, ...)
 	return 1;
 }
 
-static int fail_read(struct packer *p, int err)
+/* 'which' of the sources; of several, the sentence names it. */
+static int fail_source(struct packer *p, size_t which, int exit_code,
+		       const char *what)
 {
+	const struct bst_layout *lay = p->pack->layout;
+
+	if (lay->n_sources == 1)
+		return fail(p, exit_code, "%s", what);
+	return fail(p, exit_code, "%s: %s", lay->source[which].path, what);
+}
+
+static int fail_read(struct packer *p, size_t which, int err)
+{
+	char text[128];
+
 	if (err == -ENODATA)
-		return fail(p, BST_EXIT_DATA,
-			    "it changed while it was being read");
-	return fail(p, BST_EXIT_SYSTEM, "reading failed: %s", strerror(-err));
+		return fail_source(p, which, BST_EXIT_DATA,
+				   "it changed while it was being read");
+	snprintf(text, sizeof(text), "reading failed: %s", strerror(-err));
+	return fail_source(p, which, BST_EXIT_SYSTEM, text);
 }
 
 static int fail_result(struct packer *p, enum bs_result res, const char *what)
@@ -140,25 +164,32 @@ static int sample_blob(void *ctx, unsigned worker, struct bst_task *task)
 	struct packer *p = ctx;
 	struct parcel *par = (struct parcel *)task;
 	struct worker_mem *mem = &p->mem[worker];
+	const struct bst_source *src =
+		&p->pack->layout->source[par->region->source];
 	uint64_t n = par->shape.n_chunks, want = n, i;
-	int err;
+	int fd, err = 0;
 
 	if (par->region->len > SAMPLE_LEN)
 		want = SAMPLE_LEN / par->shape.chunk_size;
 	if (reset_stats(p, mem, par->region->dtype))
 		return 1;
-	for (i = 0; i < want; i++) {
+	fd = bst_source_open(src);
+	if (fd < 0)
+		return fail_read(p, par->region->source, fd);
+	for (i = 0; i < want && !err; i++) {
 		uint64_t off;
 		size_t len;
 
 		/* n and want are below 2^47 and 2^8 */
 		bs_blob_chunk_range(&par->shape, i * n / want, &off, &len);
-		err = bst_pread_all(p->pack->src_fd, mem->chunk, len,
+		err = bst_pread_all(fd, mem->chunk, len,
 				    par->region->off + off);
-		if (err)
-			return fail_read(p, err);
-		bs_stats_add(mem->stats, mem->chunk, len);
+		if (!err)
+			bs_stats_add(mem->stats, mem->chunk, len);
 	}
+	bst_source_close(src, fd);
+	if (err)
+		return fail_read(p, par->region->source, err);
 	return make_coder(p, par, mem->stats, want < n);
 }
 
@@ -211,9 +242,27 @@ static int encode_slab(void *ctx, unsigned worker, void *item)
 static int hash_slab(void *ctx, void *item)
 {
 	struct packer *p = ctx;
-	struct slab *slab = item;
+	const struct slab *slab = item;
+	const struct bst_layout *lay = p->pack->layout;
+	size_t pos = 0;
 
-	bs_hash_update(p->sha, slab->raw, slab->raw_len);
+	while (pos < slab->raw_len) {
+		const struct bst_region *reg = &lay->region[p->hash_region];
+		struct bst_source *src = &lay->source[reg->source];
+		size_t n = slab->raw_len - pos;
+
+		if (n > reg->len - p->hash_off)
+			n = (size_t)(reg->len - p->hash_off);
+		bs_hash_update(p->sha, slab->raw + pos, n);
+		pos += n;
+		p->hash_off += n;
+		if (p->hash_off < reg->len)
+			continue;
+		p->hash_off = 0;
+		p->hash_region++;
+		if (p->hash_region == src->first_region + src->n_regions)
+			bs_hash_final(p->sha, src->sha256);
+	}
 	return 0;
 }
 
@@ -232,8 +281,8 @@ static int write_slab(void *ctx, void *item)
 	if (slab->first_chunk == 0)
 		res = bs_writer_begin_blob(p->writer, par->region->dtype,
 					   par->coder, par->region->off,
-					   par->region->len, &par->region->blob,
-					   &blob);
+					   par->region->blob_len,
+					   &par->region->blob, &blob);
 	for (i = 0; i < slab->n_chunks && res == BS_OK; i++) {
 		const struct bs_encoded *enc = &slab->enc[i];
 
@@ -279,6 +328,11 @@ static void parcel_free(struct parcel *par)
 	free(par);
 }
 
+static int is_leader(const struct bst_layout *lay, const struct bst_region *reg)
+{
+	return &lay->region[reg->leader] == reg;
+}
+
 /* Make parcels until enough big blobs are being sampled. */
 static int look_ahead(struct packer *p)
 {
@@ -289,14 +343,15 @@ static int look_ahead(struct packer *p)
 		struct bst_region *reg = &lay->region[p->next_region++];
 		struct parcel *par;
 
-		if (reg->same_as != BST_NO_REGION)
+		if (reg->same_as != BST_NO_REGION || !is_leader(lay, reg))
 			continue;
 		par = calloc(1, sizeof(*par));
 		if (!par)
 			return fail(p, BST_EXIT_SYSTEM, "out of memory");
 		par->region = reg;
 		par->task.run = sample_blob;
-		bs_blob_layout(reg->dtype, reg->off, reg->len, &par->shape);
+		bs_blob_layout(reg->dtype, reg->off, reg->blob_len,
+			       &par->shape);
 		par->shape.first_chunk = 0;
 		*p->ahead_end = par;
 		p->ahead_end = &par->next;
@@ -342,14 +397,87 @@ static struct slab *claim_slab(struct packer *p)
 	return slab;
 }
 
-static int fill_slab(struct packer *p, struct slab *slab, uint64_t off)
+/* Look at an open source once more, now that it was read. */
+static int check_source(struct packer *p, size_t which, int fd)
 {
-	int err = bst_pread_all(p->pack->src_fd, slab->raw, slab->raw_len, off);
+	const struct bst_source *src = &p->pack->layout->source[which];
+	struct stat st;
+	uint8_t more;
 
+	if (fstat(fd, &st) != 0 || !bst_same_version(&st, &src->st))
+		return fail_read(p, which, -ENODATA);
+	/* As files of /proc, whose size is 0 whatever they hold. */
+	if (pread(fd, &more, 1, src->st.st_size) > 0)
+		return fail_source(p, which, BST_EXIT_DATA,
+				   "it holds more bytes than its size says; "
+				   "compress a copy of it");
+	return 0;
+}
+
+/* Close the source that is open. */
+static int leave_source(struct packer *p)
+{
+	const struct bst_source *src;
+	int err;
+
+	if (p->source == BST_NO_SOURCE)
+		return 0;
+	src = &p->pack->layout->source[p->source];
+	err = check_source(p, p->source, p->source_fd);
+	bst_source_close(src, p->source_fd);
+	p->source = BST_NO_SOURCE;
+	return err;
+}
+
+static int enter_source(struct packer *p, size_t which)
+{
+	int fd;
+
+	if (p->source == which)
+		return 0;
+	if (leave_source(p))
+		return 1;
+	fd = bst_source_open(&p->pack->layout->source[which]);
+	if (fd < 0)
+		return fail_read(p, which, fd);
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	p->source = which;
+	p->source_fd = fd;
+	return 0;
+}
+
+/* Read 'len' bytes at 'off' of a region. */
+static int read_region(struct packer *p, const struct bst_region *reg,
+		       uint64_t off, uint8_t *dst, size_t len)
+{
+	int err;
+
+	if (enter_source(p, reg->source))
+		return 1;
+	err = bst_pread_all(p->source_fd, dst, len, reg->off + off);
 	if (err)
-		return fail_read(p, err);
-	bs_hash_update(p->xxh, slab->raw, slab->raw_len);
-	bst_progress(off + slab->raw_len);
+		return fail_read(p, reg->source, err);
+	bs_hash_update(p->xxh, dst, len);
+	bst_progress_add(len);
+	return 0;
+}
+
+/* The slab's bytes of the blob that 'reg' leads: of a blob that small files
+ * share, it is all of them. */
+static int fill_slab(struct packer *p, struct slab *slab,
+		     const struct bst_region *reg, uint64_t off)
+{
+	size_t leader = reg->leader, pos = 0;
+
+	if (reg->blob_len == reg->len)
+		return read_region(p, reg, off, slab->raw, slab->raw_len);
+	for (; pos < slab->raw_len; reg++) {
+		if (reg->leader != leader)
+			return fail(p, BST_EXIT_SYSTEM, "a layout is wrong");
+		if (read_region(p, reg, 0, slab->raw + pos, (size_t)reg->len))
+			return 1;
+		pos += (size_t)reg->len;
+	}
 	return 0;
 }
 
@@ -393,7 +521,7 @@ static int read_blob(struct packer *p, struct bst_region *reg)
 			goto out;
 		plan_slab(slab, par, chunk);
 		chunk += slab->n_chunks;
-		if (fill_slab(p, slab, reg->off + slab->blob_off)) {
+		if (fill_slab(p, slab, reg, slab->blob_off)) {
 			slab->ended = NULL;
 			goto out;
 		}
@@ -424,14 +552,29 @@ static int read_repeat(struct packer *p, struct bst_region *reg)
 		slab->raw_len = reg->len - pos < SLAB_LEN
 					? (size_t)(reg->len - pos)
 					: SLAB_LEN;
-		if (fill_slab(p, slab, reg->off + pos))
+		if (fill_slab(p, slab, reg, pos))
 			return 1;
 		pos += slab->raw_len;
 		bst_pool_submit(p->pool);
 	}
 	bs_hash_final(p->xxh, reg->digest);
 	if (memcmp(reg->digest, first->digest, sizeof(reg->digest)))
-		return fail_read(p, -ENODATA);
+		return fail_read(p, reg->source, -ENODATA);
+	return 0;
+}
+
+/* Sources without bytes are only looked at. */
+static int read_empty(struct packer *p)
+{
+	const struct bst_layout *lay = p->pack->layout;
+	size_t i;
+
+	for (i = 0; i < lay->n_sources; i++) {
+		if (lay->source[i].n_regions)
+			continue;
+		if (enter_source(p, i) || leave_source(p))
+			return 1;
+	}
 	return 0;
 }
 
@@ -444,56 +587,102 @@ static int read_all(struct packer *p)
 	for (i = 0; i < lay->n_regions && !err; i++) {
 		struct bst_region *reg = &lay->region[i];
 
-		if (reg->same_as == BST_NO_REGION)
-			err = read_blob(p, reg);
-		else
+		if (reg->same_as != BST_NO_REGION)
 			err = read_repeat(p, reg);
+		else if (is_leader(lay, reg))
+			err = read_blob(p, reg);
 	}
+	if (!err)
+		err = leave_source(p) || read_empty(p);
 	return err;
 }
 
 /* ---- The whole ----------------------------------------------------------- */
 
-static int add_member(struct packer *p)
+/* A source's bytes as extents; 'ext' has room for them. */
+static void make_extents(const struct bst_layout *lay,
+			 const struct bst_source *src, struct bs_extent *ext)
 {
-	const struct bst_layout *lay = p->pack->layout;
-	struct bs_member m = { .type = BS_MEMBER_FILE, .name = "" };
-	struct bs_extent *ext;
-	enum bs_result res;
 	size_t i;
 
-	ext = calloc(lay->n_regions ? lay->n_regions : 1, sizeof(*ext));
-	if (!ext)
-		return fail(p, BST_EXIT_SYSTEM, "out of memory");
-	for (i = 0; i < lay->n_regions; i++) {
-		const struct bst_region *reg = &lay->region[i];
+	for (i = 0; i < src->n_regions; i++) {
+		const struct bst_region *reg =
+			&lay->region[src->first_region + i];
+		const struct bst_region *of =
+			reg->same_as == BST_NO_REGION
+				? reg
+				: &lay->region[reg->same_as];
 
 		ext[i].off = reg->off;
 		ext[i].len = reg->len;
-		ext[i].blob = reg->same_as == BST_NO_REGION
-				      ? reg->blob
-				      : lay->region[reg->same_as].blob;
+		ext[i].blob = lay->region[of->leader].blob;
+		ext[i].blob_off = of->blob_off;
 	}
-	m.mode = p->pack->mode;
-	m.mtime_ns = p->pack->mtime_ns;
-	m.size = lay->size;
-	m.n_extents = lay->n_regions;
+}
+
+/* A member; 'ext' has room for the extents of any source. */
+static enum bs_result add_member(struct packer *p, size_t i,
+				 struct bs_extent *ext)
+{
+	const struct bst_pack *pack = p->pack;
+	struct bs_member m = { .type = BS_MEMBER_FILE,
+			       .name = "",
+			       .target = "",
+			       .mode = pack->mode,
+			       .mtime_ns = pack->mtime_ns };
+	const struct bst_source *src;
+	size_t source = 0;
+
+	if (pack->member)
+		pack->member(pack->ctx, i, &m, &source);
+	if (source == BST_NO_SOURCE)
+		return bs_writer_add_member(p->writer, &m, NULL);
+	src = &pack->layout->source[source];
+	make_extents(pack->layout, src, ext);
+	m.size = (uint64_t)src->st.st_size;
+	m.n_extents = src->n_regions;
 	m.digest_alg = BS_DIGEST_SHA256;
-	memcpy(m.digest, p->pack->sha256, sizeof(p->pack->sha256));
-	res = bs_writer_add_member(p->writer, &m, ext);
+	memcpy(m.digest, src->sha256, sizeof(src->sha256));
+	return bs_writer_add_member(p->writer, &m, ext);
+}
+
+static enum bs_result add_members(struct packer *p)
+{
+	const struct bst_layout *lay = p->pack->layout;
+	size_t n = p->pack->member ? p->pack->n_members : 1, max = 1, i;
+	enum bs_result res = BS_OK;
+	struct bs_extent *ext;
+
+	for (i = 0; i < lay->n_sources; i++) {
+		struct bst_source *src = &lay->source[i];
+
+		if (src->n_regions > max)
+			max = src->n_regions;
+		if (!src->n_regions)
+			bs_hash_final(p->sha, src->sha256);
+	}
+	ext = calloc(max, sizeof(*ext));
+	if (!ext)
+		return BS_ERR_NOMEM;
+	for (i = 0; i < n && !res; i++)
+		res = add_member(p, i, ext);
 	free(ext);
-	return res == BS_OK ? 0 : fail_result(p, res, "writing");
+	return res;
 }
 
 static int finish(struct packer *p)
 {
+	struct bst_pack *pack = p->pack;
 	enum bs_result res;
 
-	bs_hash_final(p->sha, p->pack->sha256);
-	if (add_member(p))
-		return 1;
-	res = bs_writer_finish(p->writer, p->pack->suffix,
-			       &p->pack->stored_len);
+	res = add_members(p);
+	if (!res && pack->member)
+		res = bs_writer_finish_bundle(p->writer, pack->mode,
+					      pack->mtime_ns,
+					      &pack->stored_len);
+	else if (!res)
+		res = bs_writer_finish(p->writer, pack->suffix,
+				       &pack->stored_len);
 	return res == BS_OK ? 0 : fail_result(p, res, "writing");
 }
 
@@ -545,6 +734,9 @@ static void put_memory(struct packer *p)
 		p->ahead = par->next;
 		parcel_free(par);
 	}
+	if (p->source != BST_NO_SOURCE)
+		bst_source_close(&p->pack->layout->source[p->source],
+				 p->source_fd);
 	bs_writer_free(p->writer);
 	bs_hash_free(p->xxh);
 	bs_hash_free(p->sha);
@@ -577,7 +769,7 @@ static int run_pool(struct packer *p)
 
 int bst_pack(struct bst_pack *pack)
 {
-	struct packer p = { .pack = pack };
+	struct packer p = { .pack = pack, .source = BST_NO_SOURCE };
 
 	pack->exit_code = 0;
 	pack->error[0] = '\0';
@@ -588,7 +780,6 @@ int bst_pack(struct bst_pack *pack)
 	p.sink.ctx = &p;
 	p.ahead_end = &p.ahead;
 	pthread_mutex_init(&p.lock, NULL);
-	(void)posix_fadvise(pack->src_fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	if (get_memory(&p))
 		fail(&p, BST_EXIT_SYSTEM, "out of memory");
 	else if (!run_pool(&p))

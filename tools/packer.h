@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * packer.h - one file into one container, on many threads
+ * packer.h - files into one container, on many threads
  */
 
 #ifndef BST_PACKER_H
@@ -12,6 +12,7 @@
 #include "layout.h"
 
 #define BST_N_CODINGS 4
+#define BST_NO_SOURCE SIZE_MAX
 
 struct bst_amount {
 	uint64_t raw;
@@ -20,22 +21,32 @@ struct bst_amount {
 
 /* What is to be packed, and where to. */
 struct bst_pack {
-	int src_fd;
 	int dst_fd; /* -1: count the bytes, write nothing */
 	unsigned n_threads;
-	const char *suffix;
-	uint32_t mode;
-	int64_t mtime_ns;
 	struct bst_layout *layout; /* blob numbers and digests are set */
+
+	/*
+	 * The members, in order: member i's type, mode, mtime, name and
+	 * target into 'ret' (zeros before), and the number of the source that
+	 * has its bytes, or BST_NO_SOURCE.  NULL: the layout's only source is
+	 * the only file.
+	 */
+	void (*member)(void *ctx, size_t i, struct bs_member *ret,
+		       size_t *ret_source);
+	void *ctx;
+	size_t n_members;
+
+	const char *suffix; /* of a single file */
+	uint32_t mode; /* of the file, or of a bundle's directory */
+	int64_t mtime_ns;
 
 	/* What came of it. */
 	uint64_t stored_len; /* of the container */
 	uint64_t n_blobs;
-	uint8_t sha256[32]; /* of the source */
 	struct bst_amount by_coding[BST_N_CODINGS];
 	struct bst_amount by_dtype[BS_DTYPE_N];
 	int exit_code;
-	char error[256]; /* a sentence, without the file's name */
+	char error[512]; /* a sentence, without the container's name */
 };
 
 /* Returns the exit code; the sentence is in 'error'.  A second call starts

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ties.c - tensors that a file holds more than once
+ * ties.c - bytes that the files hold more than once
  *
- * Candidates agree in dtype and length; then in a digest of their two ends;
+ * Tensors, and whatever else is long enough to be worth it.  Candidates agree
+ * in dtype and length; then in a digest of their two ends;
  * then of all their bytes; and what is left is compared byte for byte with the
  * first of its kind.  So a tensor is read at most three times, however many
  * resemble it.
@@ -19,6 +20,9 @@
 #define BUF_LEN ((size_t)1 << 20)
 #define END_LEN ((size_t)64 << 10)
 
+/* An extent and the blob it spares cost as much. */
+#define WORTH_IT 4096
+
 struct candidate {
 	uint64_t len;
 	uint64_t dtype;
@@ -26,9 +30,15 @@ struct candidate {
 	size_t region;
 };
 
+/* A source that is open. */
+struct opened {
+	size_t source; /* SIZE_MAX: none */
+	int fd;
+};
+
 struct finder {
 	struct bst_layout *lay;
-	int fd;
+	struct opened opened[2];
 	struct bs_hash *hash;
 	uint8_t *buf[2]; /* of BUF_LEN, owned */
 	struct candidate *cand; /* [n], owned */
@@ -56,15 +66,41 @@ static int compare_candidates(const void *pa, const void *pb)
 	return a->region < b->region ? -1 : a->region > b->region;
 }
 
-/* Feed 'len' bytes at 'off' of the file to the hash. */
-static int feed(struct finder *f, uint64_t off, uint64_t len)
+static void close_opened(struct finder *f, struct opened *o)
+{
+	if (o->source != SIZE_MAX)
+		bst_source_close(&f->lay->source[o->source], o->fd);
+	o->source = SIZE_MAX;
+}
+
+/* Read 'n' bytes at 'off' of a region into f->buf[which]. */
+static int read_region(struct finder *f, int which,
+		       const struct bst_region *reg, uint64_t off, size_t n)
+{
+	struct opened *o = &f->opened[which];
+
+	if (bst_is_interrupted())
+		return -EINTR;
+	if (o->source != reg->source) {
+		int fd = bst_source_open(&f->lay->source[reg->source]);
+
+		if (fd < 0)
+			return fd;
+		close_opened(f, o);
+		o->source = reg->source;
+		o->fd = fd;
+	}
+	return bst_pread_all(o->fd, f->buf[which], n, reg->off + off);
+}
+
+/* Feed 'len' bytes at 'off' of the region to the hash. */
+static int feed(struct finder *f, const struct bst_region *reg, uint64_t off,
+		uint64_t len)
 {
 	while (len) {
 		size_t n = len < BUF_LEN ? (size_t)len : BUF_LEN;
-		int err = bst_pread_all(f->fd, f->buf[0], n, off);
+		int err = read_region(f, 0, reg, off, n);
 
-		if (!err && bst_is_interrupted())
-			err = -EINTR;
 		if (err)
 			return err;
 		bs_hash_update(f->hash, f->buf[0], n);
@@ -80,10 +116,10 @@ static int digest_ends(struct finder *f, struct candidate *c)
 	int err;
 
 	if (reg->len <= 2 * END_LEN)
-		return feed(f, reg->off, reg->len);
-	err = feed(f, reg->off, END_LEN);
+		return feed(f, reg, 0, reg->len);
+	err = feed(f, reg, 0, END_LEN);
 	if (!err)
-		err = feed(f, reg->off + reg->len - END_LEN, END_LEN);
+		err = feed(f, reg, reg->len - END_LEN, END_LEN);
 	return err;
 }
 
@@ -91,7 +127,7 @@ static int digest_all(struct finder *f, struct candidate *c)
 {
 	const struct bst_region *reg = &f->lay->region[c->region];
 
-	return feed(f, reg->off, reg->len);
+	return feed(f, reg, 0, reg->len);
 }
 
 /* Sort; drop whatever has no equal; give the others a finer digest. */
@@ -133,11 +169,9 @@ static int regions_equal(struct finder *f, const struct bst_region *a,
 		size_t n = a->len - pos < BUF_LEN ? (size_t)(a->len - pos)
 						  : BUF_LEN;
 
-		err = bst_pread_all(f->fd, f->buf[0], n, a->off + pos);
+		err = read_region(f, 0, a, pos, n);
 		if (!err)
-			err = bst_pread_all(f->fd, f->buf[1], n, b->off + pos);
-		if (!err && bst_is_interrupted())
-			err = -EINTR;
+			err = read_region(f, 1, b, pos, n);
 		if (err)
 			return err;
 		if (memcmp(f->buf[0], f->buf[1], n))
@@ -165,26 +199,32 @@ static int tie_equals(struct finder *f)
 			return eq;
 		if (eq) {
 			r->same_as = f->cand[first].region;
-			f->lay->n_tied++;
+			f->lay->n_tied += r->is_tensor;
 			f->lay->tied_len += r->len;
 		}
 	}
 	return 0;
 }
 
-int bst_layout_find_ties(struct bst_layout *lay, int fd)
+static int is_candidate(const struct bst_region *reg)
 {
-	struct finder f = { .lay = lay, .fd = fd };
+	return reg->is_tensor || (reg->len >= WORTH_IT && !reg->is_small_file);
+}
+
+int bst_layout_find_ties(struct bst_layout *lay)
+{
+	struct finder f = { .lay = lay,
+			    .opened = { { SIZE_MAX, -1 }, { SIZE_MAX, -1 } } };
 	int err = -ENOMEM;
 	size_t i;
 
-	f.cand = calloc(lay->n_regions, sizeof(*f.cand));
+	f.cand = calloc(lay->n_regions + 1, sizeof(*f.cand));
 	f.buf[0] = malloc(BUF_LEN);
 	f.buf[1] = malloc(BUF_LEN);
 	if (f.cand && f.buf[0] && f.buf[1] &&
 	    bs_hash_new(&f.hash, BS_DIGEST_XXH3_128) == BS_OK) {
 		for (i = 0; i < lay->n_regions; i++) {
-			if (!lay->region[i].is_tensor)
+			if (!is_candidate(&lay->region[i]))
 				continue;
 			f.cand[f.n].len = lay->region[i].len;
 			f.cand[f.n].dtype = lay->region[i].dtype;
@@ -196,6 +236,8 @@ int bst_layout_find_ties(struct bst_layout *lay, int fd)
 		if (!err)
 			err = tie_equals(&f);
 	}
+	close_opened(&f, &f.opened[1]);
+	close_opened(&f, &f.opened[0]);
 	bs_hash_free(f.hash);
 	free(f.buf[1]);
 	free(f.buf[0]);

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -26,10 +27,14 @@
 
 static const char *program = "bigsmall";
 
+/* Standard error is one, whichever thread has something to say. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
 static struct {
 	int is_drawn;
 	char what[WHAT_LEN];
 	uint64_t total;
+	uint64_t done;
 	double next;
 	unsigned width; /* columns used by the last drawing */
 } progress;
@@ -81,8 +86,10 @@ static void put_sentence(const char *prefix, const char *fmt, va_list ap)
 	char line[LINE_MAX_LEN];
 
 	word_line(line, fmt, ap);
+	pthread_mutex_lock(&lock);
 	wipe_line();
 	fprintf(stderr, "%s: %s\n", prefix, line);
+	pthread_mutex_unlock(&lock);
 }
 
 void bst_print(const char *fmt, ...)
@@ -291,32 +298,47 @@ void bst_progress_begin(const char *what, uint64_t total)
 	make_harmless(progress.what);
 	progress.is_drawn = 1;
 	progress.total = total;
+	progress.done = 0;
 	progress.next = bst_now() + DRAW_EVERY;
 	progress.width = 0;
 }
 
-void bst_progress(uint64_t done)
+static void draw_progress(void)
 {
 	const char *no_color, *on, *off;
 	char have[BST_SIZE_LEN], all[BST_SIZE_LEN];
 	double part;
 	int n;
 
-	if (!progress.is_drawn || bst_now() < progress.next)
-		return;
 	progress.next = bst_now() + DRAW_EVERY;
 	no_color = getenv("NO_COLOR");
 	on = no_color && *no_color ? "" : "\033[1m";
 	off = no_color && *no_color ? "" : "\033[0m";
-	part = progress.total ? 100.0 * (double)done / (double)progress.total
-			      : 100.0;
+	part = progress.total
+		       ? 100.0 * (double)progress.done / (double)progress.total
+		       : 100.0;
 	wipe_line();
-	n = snprintf(NULL, 0, "%s %3.0f %% %s of %s", progress.what, part,
-		     bst_size(have, done), bst_size(all, progress.total));
+	bst_size(have, progress.done);
+	bst_size(all, progress.total);
+	n = snprintf(NULL, 0, "%s %3.0f %% %s of %s", progress.what, part, have,
+		     all);
 	fprintf(stderr, "%s %s%3.0f %%%s %s of %s", progress.what, on, part,
 		off, have, all);
 	fflush(stderr);
 	progress.width = n > 0 ? (unsigned)n : 0;
+}
+
+void bst_progress_add(uint64_t n)
+{
+	if (!progress.is_drawn)
+		return;
+	pthread_mutex_lock(&lock);
+	progress.done += n;
+	if (progress.done > progress.total)
+		progress.done = progress.total;
+	if (bst_now() >= progress.next)
+		draw_progress();
+	pthread_mutex_unlock(&lock);
 }
 
 void bst_progress_end(void)

@@ -120,6 +120,17 @@ static void do_chunk(struct unpacker *p, struct worker_mem *mem,
 	}
 }
 
+/* Whether all its chunks were decoded. */
+static int is_whole(const struct slab *slab)
+{
+	unsigned i;
+
+	for (i = 0; i < slab->n_chunks; i++)
+		if (slab->res[i] != BS_OK)
+			return 0;
+	return slab->n_chunks > 0;
+}
+
 /* Zeros need not be written into a new file. */
 static int is_all_zero(const uint8_t *p, size_t len)
 {
@@ -129,18 +140,41 @@ static int is_all_zero(const uint8_t *p, size_t len)
 static int write_slab(struct unpacker *p, const struct slab *slab)
 {
 	const uint8_t *data = slab->raw + slab->skip;
-	unsigned i;
 	int err;
 
-	for (i = 0; i < slab->n_chunks; i++)
-		if (slab->res[i] != BS_OK)
-			return 0;
 	if (is_all_zero(data, (size_t)slab->len))
 		return 0;
 	err = bst_pwrite_all(p->u->dst_fd, data, (size_t)slab->len, slab->off);
 	if (err)
 		return fail(p, BST_EXIT_SYSTEM, "writing the result failed: %s",
 			    strerror(-err));
+	return 0;
+}
+
+/* Compare with the other file, piece by piece: the worker's memory for stored
+ * bytes is free by now. */
+static int compare_slab(struct unpacker *p, struct worker_mem *mem,
+			const struct slab *slab)
+{
+	const uint8_t *data = slab->raw + slab->skip;
+	uint64_t pos, n;
+	int err;
+
+	for (pos = 0; pos < slab->len; pos += n) {
+		n = slab->len - pos;
+		if (n > BS_CHUNK_STORED_MAX)
+			n = BS_CHUNK_STORED_MAX;
+		err = bst_pread_all(p->u->cmp_fd, mem->stored, (size_t)n,
+				    slab->off + pos);
+		if (err && err != -ENODATA)
+			return fail(p, BST_EXIT_SYSTEM,
+				    "reading it back failed: %s",
+				    strerror(-err));
+		if (err || memcmp(mem->stored, data + pos, (size_t)n) != 0) {
+			__atomic_store_n(&p->u->differs, 1, __ATOMIC_RELAXED);
+			return 1;
+		}
+	}
 	return 0;
 }
 
@@ -155,7 +189,10 @@ static int work_slab(void *ctx, unsigned worker, void *item)
 		do_chunk(p, &p->mem[worker], slab, i, dst);
 		dst += slab->chunk[i].raw_len;
 	}
-	if (p->u->dst_fd >= 0 && slab->n_chunks)
+	if (p->u->cmp_fd >= 0 && is_whole(slab) &&
+	    compare_slab(p, &p->mem[worker], slab))
+		return 1;
+	if (p->u->dst_fd >= 0 && is_whole(slab))
 		return write_slab(p, slab);
 	return 0;
 }
@@ -369,9 +406,9 @@ static int walk_extent(struct unpacker *p, const struct bs_extent *ext)
 			slab->ended = p->of;
 			p->of = NULL;
 		}
-		pos = end;
 		bst_pool_submit(p->pool);
-		bst_progress(ext->off + pos);
+		bst_progress_add(end - pos);
+		pos = end;
 	}
 	return 0;
 }

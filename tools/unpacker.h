@@ -25,8 +25,9 @@ struct bst_bad {
 };
 
 struct bst_unpack {
-	struct bst_container *box; /* borrowed */
+	struct bst_container *box; /* borrowed; its 'member' is what is read */
 	int dst_fd; /* -1: write nothing */
+	int cmp_fd; /* -1, or a file that has to hold the same bytes */
 	unsigned n_threads;
 	int is_fast; /* check the stored bytes, do not decode */
 	int goes_on; /* after bad chunks, too */
@@ -38,6 +39,7 @@ struct bst_unpack {
 	uint64_t n_chunks; /* looked at */
 	int has_digest; /* all was decoded */
 	uint8_t digest[BS_DIGEST_MAX]; /* by the member's algorithm */
+	int differs; /* cmp_fd holds other bytes, or fewer */
 	int exit_code; /* of what is not the container's fault */
 	char error[256]; /* a sentence, without a file's name */
 };

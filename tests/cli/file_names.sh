@@ -82,15 +82,9 @@ run 2 compress dangling
 says_once
 
 # what is no regular file
-run 2 compress dir
-says "directories are not compressed yet"
-says_once
-run 2 compress -o out/ dir link.safetensors
-there out/link.bs
 for command in decompress verify info; do
 	run 2 $command dir
 	says "directory"
-	says_once
 done
 mkfifo pipe
 for command in compress decompress verify info; do
