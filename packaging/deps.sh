@@ -19,7 +19,8 @@ build="gcc libc6-dev make cmake pkg-config libzstd-dev libxxhash-dev
 run="fuse3 python3 python3-venv ca-certificates"
 # libclang-rt is what clang's sanitizers and libFuzzer are linked from.
 test="libcmocka-dev clang clang-format libclang-rt-14-dev squashfs-tools
-	squashfuse zstd attr mandoc shellcheck systemd"
+	squashfuse zstd attr mandoc shellcheck systemd
+	bash zsh fish"
 
 want=
 for set in "${@:-build}"; do

@@ -9,12 +9,12 @@
 
 #include "cmd.h"
 
-static const struct bst_command *const commands[] = {
-	&bst_cmd_compress, &bst_cmd_decompress, &bst_cmd_verify,
-	&bst_cmd_info,	   &bst_cmd_mount,	&bst_cmd_umount,
+const struct bst_command *const bst_commands[] = {
+	&bst_cmd_compress,   &bst_cmd_decompress,
+	&bst_cmd_verify,     &bst_cmd_info,
+	&bst_cmd_mount,	     &bst_cmd_umount,
+	&bst_cmd_completion, NULL,
 };
-
-#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static void print_help(FILE *file)
 {
@@ -24,9 +24,9 @@ static void print_help(FILE *file)
 		      "Store AI model weights a third smaller, lossless, and "
 		      "use them without unpacking.\n\n"
 		      "Commands:\n");
-	for (i = 0; i < N_COMMANDS; i++)
-		fprintf(file, "  %-10s  %-16s  %s\n", commands[i]->name,
-			commands[i]->operands, commands[i]->what);
+	for (i = 0; bst_commands[i]; i++)
+		fprintf(file, "  %-10s  %-16s  %s\n", bst_commands[i]->name,
+			bst_commands[i]->operands, bst_commands[i]->what);
 	fprintf(file, "\nOptions:\n"
 		      "  -h, --help     print this and exit\n"
 		      "  -V, --version  print the version and exit\n\n"
@@ -37,9 +37,9 @@ static int run_command(int argc, char **argv)
 {
 	size_t i;
 
-	for (i = 0; i < N_COMMANDS; i++)
-		if (!strcmp(argv[1], commands[i]->name))
-			return commands[i]->run(argc - 1, argv + 1);
+	for (i = 0; bst_commands[i]; i++)
+		if (!strcmp(argv[1], bst_commands[i]->name))
+			return bst_commands[i]->run(argc - 1, argv + 1);
 	if (argv[1][0] == '-')
 		bst_error("there is no option %s.", argv[1]);
 	else

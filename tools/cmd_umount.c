@@ -115,7 +115,7 @@ static int run(int argc, char **argv)
 const struct bst_command bst_cmd_umount = {
 	"umount",
 	.operands = "DIR",
-	.value = BST_VALUE_DIR,
+	.value = BST_VALUE_MOUNT,
 	.what = "end such a mount",
 	.about = "End the mount on DIR.",
 	.options = options,

@@ -15,7 +15,9 @@ enum bst_value {
 	BST_VALUE_FILE, /* any file or directory */
 	BST_VALUE_CONTAINER, /* a .bs */
 	BST_VALUE_DIR,
+	BST_VALUE_MOUNT, /* where a mount of ours is */
 	BST_VALUE_CHOICE, /* one of 'choices' */
+	BST_VALUE_N
 };
 
 /* A table of them ends with one whose id is 0. */

@@ -35,8 +35,13 @@ $lib/libbigsmall.so.${version%%.*}
 $lib/libbigsmall.so.$version
 $lib/pkgconfig/bigsmall.pc
 $prefix/lib/systemd/user/bigsmall@.service
+$prefix/share/bash-completion/completions/bigsmall
+$prefix/share/bash-completion/completions/mount.bigsmall
+$prefix/share/fish/vendor_completions.d/bigsmall.fish
+$prefix/share/fish/vendor_completions.d/mount.bigsmall.fish
 $prefix/share/man/man1/bigsmall.1
 $prefix/share/man/man8/mount.bigsmall.8
+$prefix/share/zsh/site-functions/_bigsmall
 /sbin/mount.bigsmall
 END
 diff "$work/want" "$work/have" ||
@@ -57,6 +62,16 @@ if command -v man >/dev/null; then
 			fail "man does not find $name"
 	done
 fi
+
+for shell in bash zsh fish; do
+	"$bin/bigsmall" completion "$shell" >"$work/completion"
+	find "$dest$prefix/share" -path "*$shell*" -name '*bigsmall*' |
+		while read -r file; do
+			cmp "$work/completion" "$file" || echo "$file"
+		done >"$work/log" 2>&1
+	[ ! -s "$work/log" ] ||
+		fail "installed completions are old: $(cat "$work/log")"
+done
 
 # A program of somebody else's.  Sanitizers' runtimes come with their flags.
 cat >"$work/version.c" <<'END'
