@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PROBLEMS_MAX 1000
 #define SENTENCE_MAX 1024
@@ -235,6 +236,11 @@ char *bsfs_stats_text(const struct bsfs_session *s, size_t *ret_len)
 	fprintf(file, "{\n  \"version\": \"%s\"", bs_version());
 	fprintf(file, ",\n  \"io_uring\": %s",
 		bsfs_decoder_is_async(s) ? "true" : "false");
+	print_u64(file, "pid", (uint64_t)getpid());
+	/* As it was when mounted: looking through the store takes long. */
+	print_u64(file, "models", s->summary.n_models);
+	print_u64(file, "shown_bytes", s->summary.shown_len);
+	print_u64(file, "stored_bytes", s->summary.stored_len);
 	print_u64(file, "threads", s->opt->n_threads);
 	for (i = 0; i < BSFS_N_COUNTERS; i++)
 		print_u64(file, names[i],
