@@ -68,6 +68,9 @@ int bs_result_errno(enum bs_result res);
 /* "0.1.0" */
 const char *bs_version(void);
 
+/* The inner loops that run on this CPU: "scalar". */
+const char *bs_kernels_name(void);
+
 /* ---- Reading: the container ------------------------------------------- */
 
 /*

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bigsmall.h"
+
 static const struct bs_kernels scalar = {
 	.name = "scalar",
 	.rans_decode = bs_rans_decode_scalar,
@@ -53,4 +55,9 @@ const struct bs_kernels *bs_kernels(void)
 		atomic_store(&chosen, k);
 	}
 	return k;
+}
+
+const char *bs_kernels_name(void)
+{
+	return bs_kernels()->name;
 }
