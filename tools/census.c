@@ -52,15 +52,20 @@ static enum bs_result count_chunks(struct bst_census *cen,
  * shows the beginning of the same blob. */
 static int count_tied(struct bst_census *cen, const struct bst_container *box)
 {
-	uint64_t i, n_blobs = bs_archive_n_blobs(box->ar);
-	uint8_t *seen = calloc((size_t)n_blobs + 1, 1);
+	uint64_t n = bs_archive_n_members(box->ar), n_extents = 0, i;
+	uint8_t *seen = calloc((size_t)bs_archive_n_blobs(box->ar) + 1, 1);
+	struct bs_member last;
 
 	if (!seen)
 		return -1;
-	for (i = 0; i < box->member.n_extents; i++) {
+	if (n) {
+		bs_archive_member(box->ar, n - 1, &last);
+		n_extents = last.first_extent + last.n_extents;
+	}
+	for (i = 0; i < n_extents; i++) {
 		struct bs_extent ext;
 
-		bs_archive_extent(box->ar, box->member.first_extent + i, &ext);
+		bs_archive_extent(box->ar, i, &ext);
 		if (ext.blob_off)
 			continue;
 		cen->n_tied += seen[ext.blob];

@@ -167,6 +167,117 @@ static void tell(const struct bst_container *box, const struct bst_census *cen)
 	print_amounts("coding", cen->by_coding, BST_N_CODINGS, bst_coding_name);
 }
 
+/* ---- A bundle ------------------------------------------------------------ */
+
+static const char *type_name(enum bs_member_type type)
+{
+	static const char *const name[] = { "?", "file", "directory",
+					    "symbolic link", "hard link" };
+
+	return name[type];
+}
+
+/* A name or a target, which ends nowhere. */
+static void json_bytes(struct bst_json *j, const char *key, const char *p,
+		       size_t len)
+{
+	char text[4097];
+
+	memcpy(text, p, len);
+	text[len] = '\0';
+	bst_json_string(j, key, text);
+}
+
+static void json_member(struct bst_json *j, const struct bs_member *m)
+{
+	char hex[2 * BS_DIGEST_MAX + 1];
+
+	bst_json_open(j, NULL, '{');
+	json_bytes(j, "path", m->name, m->name_len);
+	bst_json_string(j, "type", type_name(m->type));
+	bst_json_u64(j, "mode", m->mode);
+	bst_json_real(j, "mtime", (double)m->mtime_ns / 1e9);
+	if (m->target_len)
+		json_bytes(j, "target", m->target, m->target_len);
+	if (m->type == BS_MEMBER_FILE) {
+		bst_json_u64(j, "raw_bytes", m->size);
+		bst_json_string(j, "sha256",
+				m->digest_alg == BS_DIGEST_SHA256
+					? bst_hex(hex, m->digest, 32)
+					: NULL);
+	}
+	bst_json_close(j, '}');
+}
+
+static void tell_bundle_json(const struct bst_container *box,
+			     const struct bst_census *cen)
+{
+	const struct bs_summary *sum = bs_archive_summary(box->ar);
+	struct bst_json j;
+	uint64_t i;
+
+	bst_json_init(&j, stdout);
+	bst_json_open(&j, NULL, '{');
+	bst_json_string(&j, "source", box->path);
+	bst_json_string(&j, "kind", "container");
+	bst_json_string(&j, "holds", "directory");
+	bst_json_u64(&j, "version", sum->version);
+	bst_json_u64(&j, "raw_bytes", sum->size);
+	bst_json_u64(&j, "stored_bytes", (uint64_t)box->st.st_size);
+	bst_json_u64(&j, "mode", sum->mode);
+	bst_json_real(&j, "mtime", (double)sum->mtime_ns / 1e9);
+	bst_json_u64(&j, "blobs", bs_archive_n_blobs(box->ar));
+	bst_json_u64(&j, "chunks", bs_archive_n_chunks(box->ar));
+	bst_json_u64(&j, "tied", cen->n_tied);
+	bst_json_bool(&j, "first_superblock_ok",
+		      !bs_archive_is_degraded(box->ar));
+	json_amounts(&j, "coding", cen->by_coding, BST_N_CODINGS,
+		     bst_coding_name);
+	json_amounts(&j, "dtype", cen->by_dtype, BS_DTYPE_N, bs_dtype_name);
+	bst_json_open(&j, "members", '[');
+	for (i = 0; i < sum->n_members; i++) {
+		struct bs_member m;
+
+		bs_archive_member(box->ar, i, &m);
+		json_member(&j, &m);
+	}
+	bst_json_close(&j, ']');
+	bst_json_close(&j, '}');
+}
+
+static void tell_bundle(const struct bst_container *box,
+			const struct bst_census *cen)
+{
+	const struct bs_summary *sum = bs_archive_summary(box->ar);
+	char raw[BST_SIZE_LEN], stored[BST_SIZE_LEN];
+	uint64_t n[5] = { 0 }, i;
+
+	for (i = 0; i < sum->n_members; i++) {
+		struct bs_member m;
+
+		bs_archive_member(box->ar, i, &m);
+		n[m.type]++;
+	}
+	bst_print("%s: a .bs, format version %u\n", box->path, sum->version);
+	printf("%-8s a directory: %llu files, %llu directories, %llu links\n",
+	       "holds", (unsigned long long)n[BS_MEMBER_FILE],
+	       (unsigned long long)n[BS_MEMBER_DIR],
+	       (unsigned long long)(n[BS_MEMBER_SYMLINK] +
+				    n[BS_MEMBER_HARDLINK]));
+	printf("%-8s %s → %s, %.2f %%\n", "size", bst_size(raw, sum->size),
+	       bst_size(stored, (uint64_t)box->st.st_size),
+	       sum->size ? 100.0 * (double)box->st.st_size / (double)sum->size
+			 : 0.0);
+	printf("%-8s %llu, in %llu chunks; %llu times one serves again\n",
+	       "blobs", (unsigned long long)bs_archive_n_blobs(box->ar),
+	       (unsigned long long)bs_archive_n_chunks(box->ar),
+	       (unsigned long long)cen->n_tied);
+	print_amounts("dtype", cen->by_dtype, BS_DTYPE_N, bs_dtype_name);
+	print_amounts("coding", cen->by_coding, BST_N_CODINGS, bst_coding_name);
+}
+
+/* ---- Any container ------------------------------------------------------- */
+
 static int say_damage(const struct bst_container *box, enum bs_result res,
 		      const struct bs_error *err)
 {
@@ -187,10 +298,14 @@ static int info_container(const char *path, int is_json)
 	if (code != BST_EXIT_OK)
 		return code;
 	res = bst_census_take(&cen, &box, &err);
-	if (res == BS_OK)
+	if (res == BS_OK && !box.is_bundle)
 		res = bst_container_load_names(&box, &err);
 	if (res != BS_OK && res != BS_ERR_SYNTAX)
 		code = say_damage(&box, res, &err);
+	else if (box.is_bundle && is_json)
+		tell_bundle_json(&box, &cen);
+	else if (box.is_bundle)
+		tell_bundle(&box, &cen);
 	else if (is_json)
 		tell_json(&box, &cen);
 	else

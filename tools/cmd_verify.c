@@ -75,20 +75,18 @@ static void count_hurt(struct findings *f)
 	}
 }
 
+/* Read the file that was entered, or the only one. */
 static int look(const struct verify *v, struct findings *f)
 {
 	const struct bst_container *box = &f->box;
 
-	f->copy = bst_container_check_copy(box);
 	f->u.box = &f->box;
 	f->u.dst_fd = -1;
 	f->u.cmp_fd = -1;
 	f->u.n_threads = bst_default_threads();
 	f->u.is_fast = v->is_fast;
 	f->u.goes_on = 1;
-	bst_progress_begin(bst_base_name(box->path), box->member.size);
 	bst_unpack(&f->u);
-	bst_progress_end();
 	if (f->u.exit_code != BST_EXIT_OK)
 		return f->u.exit_code;
 	f->names = bst_container_load_names(&f->box, NULL);
@@ -101,7 +99,15 @@ static int look(const struct verify *v, struct findings *f)
 	return BST_EXIT_OK;
 }
 
-/* The worst of all that was found. */
+/* Both ends of the container. */
+static int judge_ends(const struct findings *f)
+{
+	return f->copy != BS_OK || bs_archive_is_degraded(f->box.ar)
+		       ? BST_EXIT_DATA
+		       : BST_EXIT_OK;
+}
+
+/* The worst of all that was found in the file. */
 static int judge(const struct findings *f)
 {
 	int code = BST_EXIT_OK;
@@ -109,8 +115,7 @@ static int judge(const struct findings *f)
 
 	if (f->u.exit_code != BST_EXIT_OK)
 		return f->u.exit_code;
-	if (f->digest_differs || f->copy != BS_OK ||
-	    bs_archive_is_degraded(f->box.ar))
+	if (f->digest_differs)
 		code = BST_EXIT_DATA;
 	for (i = 0; i < f->u.n_bad; i++)
 		code = bst_exit_worse(code,
@@ -131,23 +136,24 @@ static const char *severity(const struct bst_bad *bad)
 
 static void tell_bad(const struct findings *f, const struct bst_bad *bad)
 {
-	char where[BST_WHERE_LEN];
+	char where[BST_WHERE_LEN], file[BST_WHERE_LEN];
 	unsigned long long first = bad->off, last = bad->off + bad->len - 1;
 
 	bst_container_where(&f->box, bad->off, bad->len, where);
+	bst_container_file(&f->box, file);
 	if (bad->stored_len)
-		bst_error("%s: chunk %llu is %s: %s, bytes %llu to %llu of the "
-			  "file, stored at byte %llu: %s.",
+		bst_error("%s: chunk %llu is %s: %s, bytes %llu to %llu of %s, "
+			  "stored at byte %llu: %s.",
 			  f->box.path, (unsigned long long)bad->chunk,
-			  severity(bad), where, first, last,
+			  severity(bad), where, first, last, file,
 			  (unsigned long long)bad->stored_off,
 			  bs_result_text(bad->res));
 	else
 		bst_error("%s: the index page of chunks %llu to %llu is "
-			  "damaged: %s, bytes %llu to %llu of the file.",
+			  "damaged: %s, bytes %llu to %llu of %s.",
 			  f->box.path, (unsigned long long)bad->chunk,
 			  (unsigned long long)(bad->chunk + bad->n_chunks - 1),
-			  where, first, last);
+			  where, first, last, file);
 }
 
 /* What is left, and what to do. */
@@ -173,14 +179,18 @@ static void tell_remedy(const struct findings *f)
 			  "not the file that was compressed (SHA-256); restore "
 			  "it from a copy.",
 			  path);
+}
+
+static void tell_ends(const struct findings *f)
+{
 	if (bs_archive_is_degraded(f->box.ar))
 		bst_error("%s: its first superblock is damaged, the copy at "
 			  "its end served; restore it from a copy.",
-			  path);
+			  f->box.path);
 	else if (f->copy != BS_OK)
 		bst_error("%s: the copy of the superblock at its end is "
 			  "damaged; restore it from a copy.",
-			  path);
+			  f->box.path);
 }
 
 static void tell(const struct verify *v, const struct findings *f, int code)
@@ -191,6 +201,7 @@ static void tell(const struct verify *v, const struct findings *f, int code)
 	for (i = 0; i < f->u.n_bad; i++)
 		tell_bad(f, &f->u.bad[i]);
 	tell_remedy(f);
+	tell_ends(f);
 	if (code != BST_EXIT_OK || v->is_json)
 		return;
 	bst_print("%s: fine: %llu chunks, %s, %s, %.1f s\n", f->box.path,
@@ -206,6 +217,8 @@ static void json_bad(struct bst_json *j, const struct findings *f,
 	char where[BST_WHERE_LEN];
 
 	bst_json_open(j, NULL, '{');
+	if (f->box.is_bundle)
+		bst_json_string(j, "file", bst_container_file(&f->box, where));
 	bst_json_u64(j, "chunk", bad->chunk);
 	bst_json_u64(j, "chunks", bad->n_chunks);
 	bst_json_string(j, "where",
@@ -254,25 +267,187 @@ static void tell_json(struct verify *v, const struct findings *f, int code)
 	bst_json_close(j, '}');
 }
 
+/* ---- Bundles ------------------------------------------------------------- */
+
+/* Small files are read one after another: many share a blob. */
+#define ALONE_LEN ((uint64_t)1 << 20)
+
+struct totals {
+	uint64_t n_files;
+	uint64_t n_hurt;
+	uint64_t raw;
+	uint64_t n_chunks;
+};
+
+/* Whether the small file that was entered is sound; where it is not, look()
+ * says how. */
+static int is_sound(struct findings *f, uint8_t *buf, struct bs_hash *hash)
+{
+	const struct bs_member *m = &f->box.member;
+	uint8_t digest[BS_DIGEST_MAX];
+
+	if (bst_container_read(&f->box, 0, (size_t)m->size, buf, NULL) != BS_OK)
+		return 0;
+	bs_hash_update(hash, buf, (size_t)m->size);
+	bs_hash_final(hash, digest);
+	bst_progress_add(m->size);
+	return m->digest_alg != BS_DIGEST_SHA256 ||
+	       !memcmp(digest, m->digest, sizeof(digest));
+}
+
+/* The file that was entered. */
+static int verify_file(struct verify *v, struct findings *f, struct totals *sum)
+{
+	char file[BST_WHERE_LEN];
+	int code = look(v, f);
+	size_t i;
+
+	if (code == BST_EXIT_OK)
+		code = judge(f);
+	else if (code != BST_EXIT_INTERRUPTED)
+		bst_error("%s: %s.", f->box.path, f->u.error);
+	if (code == BST_EXIT_INTERRUPTED)
+		return code;
+	sum->n_chunks += f->u.n_chunks;
+	sum->n_hurt += code != BST_EXIT_OK;
+	for (i = 0; i < f->u.n_bad; i++) {
+		tell_bad(f, &f->u.bad[i]);
+		if (v->is_json)
+			json_bad(&v->json, f, &f->u.bad[i]);
+	}
+	if (f->digest_differs)
+		bst_error("%s: %s has another SHA-256 than it had; restore the "
+			  ".bs from a copy.",
+			  f->box.path, bst_container_file(&f->box, file));
+	bst_unpack_fini(&f->u);
+	memset(&f->u, 0, sizeof(f->u));
+	f->digest_differs = 0;
+	return code;
+}
+
+static int verify_files(struct verify *v, struct findings *f,
+			struct totals *sum)
+{
+	uint64_t n = bs_archive_n_members(f->box.ar), i;
+	uint8_t *buf = malloc(ALONE_LEN);
+	struct bs_hash *hash = NULL;
+	int code = BST_EXIT_OK;
+
+	if (!buf || bs_hash_new(&hash, BS_DIGEST_SHA256) != BS_OK) {
+		bst_error("out of memory.");
+		code = BST_EXIT_SYSTEM;
+		n = 0;
+	}
+	for (i = 0; i < n && code != BST_EXIT_INTERRUPTED; i++) {
+		bst_container_enter(&f->box, i);
+		if (f->box.member.type != BS_MEMBER_FILE)
+			continue;
+		sum->n_files++;
+		sum->raw += f->box.member.size;
+		if (bst_is_interrupted())
+			code = BST_EXIT_INTERRUPTED;
+		else if (f->box.member.size > ALONE_LEN ||
+			 !is_sound(f, buf, hash))
+			code = bst_exit_worse(code, verify_file(v, f, sum));
+	}
+	bs_hash_free(hash);
+	free(buf);
+	return code;
+}
+
+static void tell_bundle(struct verify *v, const struct findings *f,
+			const struct totals *sum, int code)
+{
+	char raw[BST_SIZE_LEN];
+
+	tell_ends(f);
+	if (sum->n_hurt)
+		bst_error("%s: %llu of %llu files in it are damaged, the "
+			  "others are intact; restore it from a copy.",
+			  f->box.path, (unsigned long long)sum->n_hurt,
+			  (unsigned long long)sum->n_files);
+	if (code == BST_EXIT_OK && !v->is_json)
+		bst_print("%s: fine: %llu files, %s, %s, %.1f s\n", f->box.path,
+			  (unsigned long long)sum->n_files,
+			  bst_size(raw, sum->raw),
+			  v->is_fast ? "checksums agree" : "SHA-256 agrees",
+			  f->seconds);
+}
+
+static int verify_bundle(struct verify *v, struct findings *f)
+{
+	struct bst_json *j = &v->json;
+	struct totals sum = { 0 };
+	double begin = bst_now();
+	int code;
+
+	if (v->is_json) {
+		bst_json_open(j, NULL, '{');
+		bst_json_string(j, "source", f->box.path);
+		bst_json_string(j, "holds", "directory");
+		bst_json_open(j, "bad", '[');
+	}
+	bst_progress_begin(bst_base_name(f->box.path),
+			   bs_archive_summary(f->box.ar)->size);
+	code = verify_files(v, f, &sum);
+	bst_progress_end();
+	code = bst_exit_worse(code, judge_ends(f));
+	f->seconds = bst_now() - begin;
+	if (code != BST_EXIT_INTERRUPTED)
+		tell_bundle(v, f, &sum, code);
+	if (v->is_json) {
+		bst_json_close(j, ']');
+		bst_json_u64(j, "exit", (uint64_t)code);
+		bst_json_bool(j, "ok", code == BST_EXIT_OK);
+		bst_json_bool(j, "fast", v->is_fast);
+		bst_json_u64(j, "raw_bytes", sum.raw);
+		bst_json_u64(j, "stored_bytes", (uint64_t)f->box.st.st_size);
+		bst_json_u64(j, "files", sum.n_files);
+		bst_json_u64(j, "damaged_files", sum.n_hurt);
+		bst_json_bool(j, "first_superblock_ok",
+			      !bs_archive_is_degraded(f->box.ar));
+		bst_json_bool(j, "last_superblock_ok", f->copy == BS_OK);
+		bst_json_real(j, "seconds", f->seconds);
+		bst_json_close(j, '}');
+	}
+	return code;
+}
+
 /* ---- The command --------------------------------------------------------- */
+
+static int verify_single(struct verify *v, struct findings *f)
+{
+	double begin = bst_now();
+	int code;
+
+	bst_progress_begin(bst_base_name(f->box.path), f->box.member.size);
+	code = look(v, f);
+	bst_progress_end();
+	f->seconds = bst_now() - begin;
+	if (code == BST_EXIT_OK) {
+		code = bst_exit_worse(judge(f), judge_ends(f));
+		tell(v, f, code);
+	} else if (code != BST_EXIT_INTERRUPTED) {
+		bst_error("%s: %s.", f->box.path, f->u.error);
+	}
+	return code;
+}
 
 static int verify_one(struct verify *v, const char *src)
 {
 	struct findings f = { .copy = BS_OK };
-	double begin = bst_now();
 	int code;
 
 	code = bst_container_open(&f.box, src);
-	if (code == BST_EXIT_OK) {
-		code = look(v, &f);
-		f.seconds = bst_now() - begin;
-		if (code == BST_EXIT_OK) {
-			code = judge(&f);
-			tell(v, &f, code);
-		} else if (code != BST_EXIT_INTERRUPTED) {
-			bst_error("%s: %s.", src, f.u.error);
-		}
+	if (code == BST_EXIT_OK)
+		f.copy = bst_container_check_copy(&f.box);
+	if (code == BST_EXIT_OK && f.box.is_bundle) {
+		code = verify_bundle(v, &f);
+		bst_container_close(&f.box);
+		return code;
 	}
+	if (code == BST_EXIT_OK)
+		code = verify_single(v, &f);
 	if (v->is_json)
 		tell_json(v, &f, code);
 	bst_unpack_fini(&f.u);
