@@ -208,7 +208,7 @@ static int is_deleted(const struct bsfs_vfile *f)
 {
 	struct stat st;
 
-	return fstat(f->fd, &st) == 0 && st.st_nlink == 0;
+	return fstat(f->fd, &st) != 0 || st.st_nlink == 0;
 }
 
 /* Take one out of the list that nobody uses and that is deleted, or unused the

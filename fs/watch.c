@@ -16,6 +16,8 @@
 #include "inode.h"
 #include "stats.h"
 #include "store.h"
+#include "tree.h"
+#include "vfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +36,10 @@
 #define MASK                                                               \
 	(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | \
 	 IN_CLOSE_WRITE | IN_ONLYDIR | IN_EXCL_UNLINK)
+
+/* How long a removed container may keep its place on the disk where nothing
+ * reports that it was removed. */
+#define TIDY_MS 10000
 
 struct bsfs_watch {
 	struct bsfs_session *s; /* borrowed */
@@ -151,14 +157,14 @@ static void look_for_use(struct bsfs_watch *w)
 	}
 }
 
-/* For how many milliseconds to wait for an event; -1: for ever. */
+/* For how many milliseconds to wait for an event. */
 static int wait_ms(const struct bsfs_watch *w)
 {
 	unsigned timeout = w->s->opt->idle_timeout;
 
-	if (!timeout)
-		return -1;
-	return timeout > 8 * 3600 ? 3600 * 1000 : (int)timeout * 1000 / 8;
+	if (!timeout || timeout >= TIDY_MS / 1000 * 8)
+		return TIDY_MS;
+	return (int)timeout * 1000 / 8;
 }
 
 static void *watch_all(void *arg)
@@ -172,10 +178,14 @@ static void *watch_all(void *arg)
 
 	w->idle_since = now_seconds();
 	for (;;) {
-		if (poll(fds, 3, wait_ms(w)) < 0 && errno != EINTR)
+		int n = poll(fds, 3, wait_ms(w));
+
+		if (n < 0 && errno != EINTR)
 			return NULL;
 		if (w->s->opt->idle_timeout)
 			look_for_use(w);
+		if (n == 0)
+			bsfs_vfiles_tidy(w->s);
 		if (fds[0].revents)
 			return NULL;
 		if (fds[1].revents)
