@@ -39,7 +39,7 @@ struct bsfs_summary {
 	uint64_t shown_len; /* their bytes as shown */
 	uint64_t stored_len; /* and as stored */
 	uint64_t n_problems;
-	int is_partial; /* the store is larger than what was looked through */
+	int is_partial; /* there may be more: not all was looked through */
 };
 
 enum bsfs_level {
@@ -59,11 +59,11 @@ struct bsfs_options {
 	int allow_other;
 	int no_exec;
 
-	/* Called when the kernel has the mount and requests are answered.
-	 * 'problems' are 'summary->n_problems' sentences, fewer where there
-	 * are many, one a line. */
-	void (*ready)(void *ctx, const struct bsfs_summary *summary,
-		      const char *problems);
+	/* Called when the kernel has the mount and requests are answered. */
+	void (*ready)(void *ctx);
+	/* Called once, when a signal has asked for the mount's end, or it
+	 * has ended; from any thread. */
+	void (*stopping)(void *ctx);
 	/* One sentence, without a new line; from any thread. */
 	void (*log)(void *ctx, enum bsfs_level level, const char *text);
 	void *ctx;
@@ -79,6 +79,16 @@ struct bsfs_options {
  * if mounting failed.
  */
 int bsfs_run(const struct bsfs_options *opt);
+
+/*
+ * What there is to see in a store, as far as can be found in 'max_ms'
+ * milliseconds; 'store_fd' is its directory.  Nothing is mounted for it, and a
+ * mount does not look by itself.  *ret_problems has a sentence a line, the
+ * first 'ret->n_problems' of them at most, and is the caller's to free; NULL:
+ * out of memory.
+ */
+void bsfs_summarise(int store_fd, unsigned max_ms, struct bsfs_summary *ret,
+		    char **ret_problems);
 
 enum bsfs_mount {
 	BSFS_MOUNT_NONE,
@@ -141,7 +151,9 @@ struct bsfs_session {
 	const struct bsfs_options *opt; /* borrowed */
 	int store_fd; /* O_PATH, taken before mounting */
 	uint64_t dev; /* the mount's st_dev, once it is mounted */
-	struct bsfs_summary summary; /* as found before mounting */
+	uint64_t deadline_ns; /* for reading directories, monotonic; 0: none */
+	int is_stopping; /* atomic: the caller knows */
+	int is_surveyed; /* atomic: problems of all the store are known */
 
 	struct fuse_session *fuse; /* owned, as is all below */
 	struct bsfs_stats *stats;
@@ -172,7 +184,8 @@ void bsfs_session_forget_inode(const struct bsfs_session *s, uint64_t inode);
  * directory. */
 void bsfs_session_detach(const struct bsfs_session *s, int is_gentle);
 
-/* INIT has come: tell the caller. */
+/* INIT has come, or the end: tell the caller. */
 void bsfs_session_ready(struct bsfs_session *s);
+void bsfs_session_stopping(struct bsfs_session *s);
 
 #endif /* BSFS_FS_H */

@@ -353,6 +353,7 @@ static int open_handle(struct bsfs_session *s, struct bsfs_inode *n,
 		return h->text ? 0 : -ENOMEM;
 	case BSFS_PROBLEMS_FILE:
 		fi->direct_io = 1;
+		bsfs_survey(s);
 		h->text = bsfs_problems_text(s->stats, &h->text_len);
 		return h->text ? 0 : -ENOMEM;
 	default:

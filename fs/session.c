@@ -68,11 +68,13 @@ void bsfs_session_forget_inode(const struct bsfs_session *s, uint64_t inode)
 
 void bsfs_session_ready(struct bsfs_session *s)
 {
-	size_t len;
-	char *problems = bsfs_problems_text(s->stats, &len);
+	s->opt->ready(s->opt->ctx);
+}
 
-	s->opt->ready(s->opt->ctx, &s->summary, problems ? problems : "");
-	free(problems);
+void bsfs_session_stopping(struct bsfs_session *s)
+{
+	if (!__atomic_exchange_n(&s->is_stopping, 1, __ATOMIC_RELAXED))
+		s->opt->stopping(s->opt->ctx);
 }
 
 /* ---- The mount table ----------------------------------------------------- */
@@ -223,7 +225,10 @@ static int is_in_path(const char *program)
 	const char *path = getenv("PATH");
 	char file[PATH_MAX];
 
-	while (path && *path) {
+	/* mount(8), set-user-ID, hands on none; posix_spawnp() has its own. */
+	if (!path)
+		path = "/bin:/usr/bin";
+	while (*path) {
 		size_t len = strcspn(path, ":");
 
 		if (snprintf(file, sizeof(file), "%.*s/%s", (int)len, path,
@@ -231,6 +236,52 @@ static int is_in_path(const char *program)
 		    access(file, X_OK) == 0)
 			return 1;
 		path += len + (path[len] == ':');
+	}
+	return 0;
+}
+
+/* Whether fuse.conf lets users share their mounts. */
+static int may_share(void)
+{
+	FILE *file = fopen("/etc/fuse.conf", "re");
+	char *line = NULL;
+	size_t len = 0;
+	int ret = 0;
+
+	while (file && !ret && getline(&line, &len, file) > 0) {
+		char word[32], more;
+
+		line[strcspn(line, "#")] = 0;
+		ret = sscanf(line, "%31s %c", word, &more) == 1 &&
+		      !strcmp(word, "user_allow_other");
+	}
+	free(line);
+	if (file)
+		fclose(file);
+	return ret;
+}
+
+/* What fusermount3 will ask of a user. */
+static int check_user(const struct bsfs_session *s)
+{
+	if (!is_in_path("fusermount3")) {
+		bsfs_log(s, BSFS_ERROR,
+			 "fusermount3 is not installed, which mounts for "
+			 "users: as root, run apt-get install fuse3");
+		return -ENOENT;
+	}
+	if (access(s->opt->mountpoint, W_OK) != 0) {
+		bsfs_log(s, BSFS_ERROR,
+			 "%s may be mounted on only by root and by those who "
+			 "may write to it",
+			 s->opt->mountpoint);
+		return -EACCES;
+	}
+	if (s->opt->allow_other && !may_share()) {
+		bsfs_log(s, BSFS_ERROR,
+			 "only root may give allow_other, unless there is a "
+			 "line user_allow_other in /etc/fuse.conf");
+		return -EPERM;
 	}
 	return 0;
 }
@@ -252,13 +303,7 @@ static int check_fuse(const struct bsfs_session *s)
 			 "--cap-add SYS_ADMIN");
 		return -EACCES;
 	}
-	if (geteuid() != 0 && !is_in_path("fusermount3")) {
-		bsfs_log(s, BSFS_ERROR,
-			 "fusermount3 is not installed, which mounts for "
-			 "users: as root, run apt-get install fuse3");
-		return -ENOENT;
-	}
-	return 0;
+	return geteuid() == 0 ? 0 : check_user(s);
 }
 
 /* 's' with its commas and backslashes escaped, as mount options want them; the
@@ -324,7 +369,7 @@ static int mount_session(struct bsfs_session *s)
 			 s->opt->mountpoint);
 		fuse_session_destroy(s->fuse);
 		s->fuse = NULL;
-		err = -EPERM;
+		err = -EIO;
 	}
 out:
 	fuse_opt_free_args(&args);
@@ -390,8 +435,6 @@ static int make(struct bsfs_session *s)
 		err = bsfs_watch_new(s, &signals);
 	if (!err)
 		err = bsfs_inodes_new(s);
-	if (!err)
-		bsfs_summarise(s, &s->summary);
 	return err;
 }
 
@@ -437,6 +480,7 @@ int bsfs_run(const struct bsfs_options *opt)
 		err = bsfs_watch_start(&s);
 		if (!err)
 			err = loop(&s);
+		bsfs_session_stopping(&s);
 		fuse_session_unmount(s.fuse);
 	}
 	unmake(&s);

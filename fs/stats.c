@@ -50,6 +50,7 @@ static const char *const names[BSFS_N_COUNTERS] = {
 	[BSFS_N_HEALED] = "healed_chunks",
 	[BSFS_N_BAD_CHUNKS] = "bad_chunks",
 	[BSFS_N_STALE] = "stale_opens",
+	[BSFS_N_SUPERBLOCKS] = "superblocks_read",
 	[BSFS_N_OPEN_FILES] = "open_files",
 	[BSFS_N_OPEN_CONTAINERS] = "open_containers",
 	[BSFS_N_IN_FLIGHT] = "queue_depth",
@@ -237,10 +238,6 @@ char *bsfs_stats_text(const struct bsfs_session *s, size_t *ret_len)
 	fprintf(file, ",\n  \"io_uring\": %s",
 		bsfs_decoder_is_async(s) ? "true" : "false");
 	print_u64(file, "pid", (uint64_t)getpid());
-	/* As it was when mounted: looking through the store takes long. */
-	print_u64(file, "models", s->summary.n_models);
-	print_u64(file, "shown_bytes", s->summary.shown_len);
-	print_u64(file, "stored_bytes", s->summary.stored_len);
 	print_u64(file, "threads", s->opt->n_threads);
 	for (i = 0; i < BSFS_N_COUNTERS; i++)
 		print_u64(file, names[i],

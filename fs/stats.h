@@ -25,6 +25,7 @@ enum bsfs_counter {
 	BSFS_N_HEALED, /* chunks that were right when read again */
 	BSFS_N_BAD_CHUNKS, /* and those that were not */
 	BSFS_N_STALE, /* opens answered with ESTALE */
+	BSFS_N_SUPERBLOCKS, /* read to know a container's name */
 	BSFS_N_OPEN_FILES, /* now */
 	BSFS_N_OPEN_CONTAINERS, /* now */
 	BSFS_N_IN_FLIGHT, /* reads of the store, now */

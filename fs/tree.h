@@ -36,6 +36,7 @@ struct bsfs_name {
 struct bsfs_listing {
 	unsigned n_refs; /* atomic */
 	int is_racy; /* it may have changed since without a new mtime */
+	int is_partial; /* the deadline came before all was looked into */
 	struct bsfs_identity identity; /* of the directory */
 	size_t n_names;
 	size_t n_hidden; /* store files that are not shown */
@@ -67,8 +68,9 @@ const struct bsfs_name *bsfs_listing_find(const struct bsfs_listing *l,
 const struct bsfs_name *bsfs_listing_find_stored(const struct bsfs_listing *l,
 						 const char *stored);
 
-/* Look through the whole store, as far as is reasonable. */
-void bsfs_summarise(struct bsfs_session *s, struct bsfs_summary *ret);
+/* Look through the whole store, as far as is reasonable, and note what is wrong
+ * in it; once. */
+void bsfs_survey(struct bsfs_session *s);
 
 /* "DIR/NAME" in 'buf' of PATH_MAX bytes, where DIR may be "."; 0 or
  * -ENAMETOOLONG. */

@@ -92,6 +92,7 @@ static void on_signal(struct bsfs_watch *w)
 	if (read(w->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
 	if (info.ssi_signo != SIGUSR1) {
+		bsfs_session_stopping(w->s);
 		bsfs_session_detach(w->s, 0);
 		return;
 	}
@@ -99,6 +100,7 @@ static void on_signal(struct bsfs_watch *w)
 	if (text)
 		bsfs_log(w->s, BSFS_INFO, "%s", text);
 	free(text);
+	bsfs_survey(w->s);
 	text = bsfs_problems_text(w->s->stats, &len);
 	if (text && len)
 		bsfs_log(w->s, BSFS_INFO, "%s", text);
@@ -182,10 +184,10 @@ static void *watch_all(void *arg)
 
 		if (n < 0 && errno != EINTR)
 			return NULL;
-		if (w->s->opt->idle_timeout)
-			look_for_use(w);
 		if (n == 0)
 			bsfs_vfiles_tidy(w->s);
+		if (w->s->opt->idle_timeout)
+			look_for_use(w);
 		if (fds[0].revents)
 			return NULL;
 		if (fds[1].revents)

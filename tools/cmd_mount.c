@@ -42,6 +42,22 @@ static int parse(struct bst_mount *m, int argc, char **argv)
 	return -1;
 }
 
+static int exit_of(enum bst_mount_end end)
+{
+	switch (end) {
+	case BST_MOUNT_OK:
+		return BST_EXIT_OK;
+	case BST_MOUNT_USAGE:
+		return BST_EXIT_USAGE;
+	case BST_MOUNT_REFUSED:
+		return BST_EXIT_REFUSED;
+	case BST_MOUNT_INTERRUPTED:
+		return BST_EXIT_INTERRUPTED;
+	default:
+		return BST_EXIT_SYSTEM;
+	}
+}
+
 static int run(int argc, char **argv)
 {
 	struct bst_mount m;
@@ -50,7 +66,7 @@ static int run(int argc, char **argv)
 	bst_mount_init(&m);
 	code = parse(&m, argc, argv);
 	if (code < 0)
-		code = bst_mount_run(&m);
+		code = exit_of(bst_mount_run(&m));
 	bst_mount_fini(&m);
 	return code;
 }

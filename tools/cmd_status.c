@@ -24,6 +24,7 @@
 #include "mount_common.h"
 
 #define PATIENCE 2.0 /* seconds, for all mounts together */
+#define SUMMARY_MS 1000 /* of them, to look through a store */
 #define PROBLEMS_SHOWN 5
 
 enum { OPT_JSON = 256 };
@@ -121,7 +122,35 @@ static int copy_file(const char *name, int out)
 	if (len < 0)
 		return errno;
 	close(fd);
+	return 0;
+}
+
+static int end_text(int out)
+{
 	return write(out, "", 1) == 1 ? 0 : EIO;
+}
+
+/* The daemon does not look through its store by itself; this adds what there is
+ * to its stats. */
+static int say_summary(int out)
+{
+	int fd = open(".bigsmall/store", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct bsfs_summary sum;
+	char *problems;
+
+	if (fd < 0)
+		return errno;
+	bsfs_summarise(fd, SUMMARY_MS, &sum, &problems);
+	free(problems);
+	close(fd);
+	return dprintf(out,
+		       "\"models\": %llu\n\"shown_bytes\": %llu\n"
+		       "\"stored_bytes\": %llu\n",
+		       (unsigned long long)sum.n_models,
+		       (unsigned long long)sum.shown_len,
+		       (unsigned long long)sum.stored_len) > 0
+		       ? 0
+		       : EIO;
 }
 
 /* The child: its exit code is an errno. */
@@ -138,7 +167,13 @@ static void ask(const struct mount *m, int out)
 	if (!err)
 		err = copy_file(".bigsmall/stats", 0);
 	if (!err)
+		err = say_summary(0);
+	if (!err)
+		err = end_text(0);
+	if (!err)
 		err = copy_file(".bigsmall/problems", 0);
+	if (!err)
+		err = end_text(0);
 	_exit(err);
 }
 

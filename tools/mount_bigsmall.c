@@ -13,7 +13,16 @@
 #include "cmd.h"
 #include "mount_common.h"
 
-enum { MOUNT_OK = 0, MOUNT_USAGE = 1, MOUNT_FAILED = 32 };
+/* Not among them: 16, a table of mounts that cannot be written, since the
+ * kernel keeps it; and 64, which is "mount -a"'s own. */
+enum {
+	MOUNT_OK = 0,
+	MOUNT_USAGE = 1, /* or permission */
+	MOUNT_SYSTEM = 2,
+	MOUNT_BUG = 4,
+	MOUNT_INTERRUPTED = 8,
+	MOUNT_FAILED = 32,
+};
 
 static int usage(const char *text)
 {
@@ -24,6 +33,9 @@ static int usage(const char *text)
 
 static int is_our_type(const char *type)
 {
+	/* As the kernel's table of mounts has it, too. */
+	if (!strncmp(type, "fuse.", 5))
+		type += 5;
 	return !strncmp(type, "bigsmall", 8) &&
 	       (type[8] == 0 || type[8] == '.');
 }
@@ -76,6 +88,25 @@ static int parse(struct bst_mount *m, int argc, char **argv)
 	return -1;
 }
 
+static int exit_of(enum bst_mount_end end)
+{
+	switch (end) {
+	case BST_MOUNT_OK:
+		return MOUNT_OK;
+	case BST_MOUNT_USAGE:
+	case BST_MOUNT_DENIED:
+		return MOUNT_USAGE;
+	case BST_MOUNT_SYSTEM:
+		return MOUNT_SYSTEM;
+	case BST_MOUNT_BUG:
+		return MOUNT_BUG;
+	case BST_MOUNT_INTERRUPTED:
+		return MOUNT_INTERRUPTED;
+	default:
+		return MOUNT_FAILED;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct bst_mount m;
@@ -85,16 +116,7 @@ int main(int argc, char **argv)
 	bst_mount_init(&m);
 	code = parse(&m, argc, argv);
 	if (code < 0)
-		switch (bst_mount_run(&m)) {
-		case BST_EXIT_OK:
-			code = MOUNT_OK;
-			break;
-		case BST_EXIT_USAGE:
-			code = MOUNT_USAGE;
-			break;
-		default:
-			code = MOUNT_FAILED;
-		}
+		code = exit_of(bst_mount_run(&m));
 	bst_mount_fini(&m);
 	return code;
 }

@@ -2,10 +2,14 @@
 /*
  * mount_common.c - what bigsmall mount and mount.bigsmall have in common
  *
- * The daemon is a child from the start, so that no thread or ring is lost in a
- * fork.  It tells its parent through a pipe that the mount answers; then the
- * parent says so and is done.  If it ends before that, its exit code is the
- * command's.
+ * There are two processes from the start, so that no thread or ring is lost in a
+ * fork: the daemon, and the teller, which hears through a pipe that the mount
+ * answers, looks into the store for a moment, says what is there and is done.
+ * In the background the daemon is the child; the command ends with the teller,
+ * or with the daemon's exit code if that ends first.  In the foreground the
+ * teller is the child.
+ *
+ * The daemon itself opens nothing before it is asked for a name.
  */
 
 #include "mount_common.h"
@@ -30,7 +34,11 @@
 
 #define CACHE_DEFAULT ((uint64_t)256 << 20)
 #define PROBLEMS_SHOWN 5
-#define PIPE_FD 3 /* of the daemon, to its parent */
+#define PIPE_FD 3 /* of the daemon in the background, to its parent */
+
+/* How long the teller may look for what it says: a store of 1,000 containers is
+ * to be mounted in 50 ms, of which mounting takes 10. */
+#define SUMMARY_MS 25
 
 enum {
 	ALLOW_OTHER = 1,
@@ -93,10 +101,13 @@ void bst_mount_init(struct bst_mount *m)
 	m->fs.cache_len = CACHE_DEFAULT;
 	m->fs.n_threads = bst_default_threads();
 	m->fs.allow_other = geteuid() == 0;
+	m->store_fd = -1;
 }
 
 void bst_mount_fini(struct bst_mount *m)
 {
+	if (m->store_fd >= 0)
+		close(m->store_fd);
 	free(m->store);
 	free(m->mountpoint);
 	free(m->fsname);
@@ -109,15 +120,43 @@ void bst_mount_fini(struct bst_mount *m)
 static int is_generic(const char *opt)
 {
 	static const char *const names[] = {
-		"defaults", "ro",	  "rw",		 "exec",
-		"noexec",   "suid",	  "nosuid",	 "dev",
-		"nodev",    "sync",	  "async",	 "dirsync",
-		"atime",    "noatime",	  "diratime",	 "nodiratime",
-		"relatime", "norelatime", "strictatime", "nostrictatime",
-		"lazytime", "nolazytime", "auto",	 "noauto",
-		"user",	    "nouser",	  "users",	 "nousers",
-		"owner",    "noowner",	  "group",	 "nogroup",
-		"nofail",   "_netdev",	  "silent",	 "loud",
+		"defaults",
+		"ro",
+		"rw",
+		"exec",
+		"noexec",
+		"suid",
+		"nosuid",
+		"dev",
+		"nodev",
+		"sync",
+		"async",
+		"dirsync",
+		"atime",
+		"noatime",
+		"diratime",
+		"nodiratime",
+		"relatime",
+		"norelatime",
+		"strictatime",
+		"nostrictatime",
+		"lazytime",
+		"nolazytime",
+		"auto",
+		"noauto",
+		"default_permissions",
+		"user",
+		"nouser",
+		"users",
+		"nousers",
+		"owner",
+		"noowner",
+		"group",
+		"nogroup",
+		"nofail",
+		"_netdev",
+		"silent",
+		"loud",
 	};
 	size_t i;
 
@@ -221,6 +260,11 @@ static int take_option(struct bst_mount *m, const char *opt)
 	}
 	if (!strcmp(opt, "noexec") || !strcmp(opt, "exec"))
 		m->fs.no_exec = *opt == 'n';
+	if (!strcmp(opt, "remount")) {
+		bst_error("a mount of bigsmall cannot be changed; unmount it, "
+			  "and mount it again.");
+		return -1;
+	}
 	if (!*opt || is_generic(opt) || m->is_sloppy)
 		return 0;
 	bst_error("there is no mount option %s.", opt);
@@ -308,7 +352,7 @@ char *bst_mount_path(const char *path)
 	return ret;
 }
 
-static int say_bad_dir(const char *path, int err)
+static enum bst_mount_end say_bad_dir(const char *path, int err)
 {
 	if (err == ENOTCONN)
 		bst_error("the mount on %s has lost its daemon; end it with: "
@@ -316,11 +360,21 @@ static int say_bad_dir(const char *path, int err)
 			  path, path);
 	else
 		bst_error("%s: %s.", path, strerror(err));
-	return err == ENOENT || err == ENOTDIR ? BST_EXIT_USAGE
-					       : bst_exit_of_errno(err);
+	switch (err) {
+	case ENOENT:
+	case ENOTDIR:
+		return BST_MOUNT_USAGE;
+	case EACCES:
+	case EPERM:
+		return BST_MOUNT_DENIED;
+	case ENOMEM:
+		return BST_MOUNT_SYSTEM;
+	default:
+		return BST_MOUNT_FAILED;
+	}
 }
 
-static int check_dir(const char *path, char **ret)
+static enum bst_mount_end check_dir(const char *path, char **ret)
 {
 	struct stat st;
 
@@ -329,7 +383,7 @@ static int check_dir(const char *path, char **ret)
 	if (!S_ISDIR(st.st_mode))
 		return say_bad_dir(path, ENOTDIR);
 	*ret = realpath(path, NULL);
-	return *ret ? BST_EXIT_OK : say_bad_dir(path, errno);
+	return *ret ? BST_MOUNT_OK : say_bad_dir(path, errno);
 }
 
 static int is_inside(const char *path, const char *dir)
@@ -340,31 +394,33 @@ static int is_inside(const char *path, const char *dir)
 	       (path[len] == '/' || !strcmp(dir, "/"));
 }
 
-static int find_places(struct bst_mount *m)
+static enum bst_mount_end find_places(struct bst_mount *m)
 {
 	char *path = bst_mount_path(m->at ? m->at : m->dir);
 	int is_ours = path && bsfs_mount_at(path, NULL) == BSFS_MOUNT_OURS;
-	int code;
+	enum bst_mount_end end;
 
 	free(path);
 	if (is_ours) {
 		bst_error("%s is already mounted by bigsmall; end that with: "
 			  "bigsmall umount %s",
 			  m->at ? m->at : m->dir, m->at ? m->at : m->dir);
-		return BST_EXIT_REFUSED;
+		return BST_MOUNT_REFUSED;
 	}
-	code = check_dir(m->dir, &m->store);
-	if (code == BST_EXIT_OK)
-		code = check_dir(m->at ? m->at : m->dir, &m->mountpoint);
-	if (code != BST_EXIT_OK)
-		return code;
+	end = check_dir(m->dir, &m->store);
+	if (end == BST_MOUNT_OK && access(m->store, R_OK | X_OK) != 0)
+		end = say_bad_dir(m->dir, errno);
+	if (end == BST_MOUNT_OK)
+		end = check_dir(m->at ? m->at : m->dir, &m->mountpoint);
+	if (end != BST_MOUNT_OK)
+		return end;
 	if (is_inside(m->mountpoint, m->store)) {
 		bst_error("%s lies inside %s, so the mount would show itself; "
 			  "choose a place outside.",
 			  m->mountpoint, m->store);
-		return BST_EXIT_USAGE;
+		return BST_MOUNT_USAGE;
 	}
-	return BST_EXIT_OK;
+	return BST_MOUNT_OK;
 }
 
 /* ---- What is said -------------------------------------------------------- */
@@ -436,21 +492,64 @@ static void notify_manager(const char *text)
 	close(fd);
 }
 
-static void ready_in_foreground(void *ctx, const struct bsfs_summary *summary,
-				const char *problems)
+/* ---- The teller ---------------------------------------------------------- */
+
+/* What is wrong comes first, so that with the line all is said. */
+static void tell(const struct bst_mount *m)
 {
-	notify_manager("READY=1");
-	print_summary(ctx, summary);
-	print_problems(ctx, summary->n_problems, problems);
+	struct bsfs_summary summary = { .is_partial = 1 };
+	char *problems = NULL;
+
+	if (m->store_fd >= 0)
+		bsfs_summarise(m->store_fd, SUMMARY_MS, &summary, &problems);
+	print_problems(m, summary.n_problems, problems ? problems : "");
+	print_summary(m, &summary);
+	free(problems);
+}
+
+/* Wait for the daemon's word: 1; or 0: it has ended, or we are interrupted. */
+static int hear_daemon(int fd)
+{
+	char word;
+	ssize_t n;
+
+	do {
+		n = read(fd, &word, 1);
+	} while (n < 0 && errno == EINTR && !bst_is_interrupted());
+	close(fd);
+	return n == 1;
 }
 
 /* ---- The daemon ---------------------------------------------------------- */
 
 struct daemon {
-	_Atomic int fd; /* the pipe to the parent; -1: it has been told */
+	_Atomic int fd; /* the pipe to the teller; -1: it has been told */
 };
 
-/* Until the parent is told, errors are the command's; later, the system's. */
+/* 0, or -1 if nobody listens any more. */
+static int tell_ready(struct daemon *d)
+{
+	int fd = d->fd;
+	ssize_t n = write(fd, "", 1);
+
+	d->fd = -1;
+	close(fd);
+	return n == 1 ? 0 : -1;
+}
+
+static void ready_in_foreground(void *ctx)
+{
+	notify_manager("READY=1");
+	tell_ready(ctx);
+}
+
+static void stopping_in_foreground(void *ctx)
+{
+	(void)ctx;
+	notify_manager("STOPPING=1");
+}
+
+/* Until the command is done, errors are its own; later, the system's. */
 static void log_in_background(void *ctx, enum bsfs_level level,
 			      const char *text)
 {
@@ -475,93 +574,143 @@ static void leave_terminal(void)
 	close(null);
 }
 
-static void ready_in_background(void *ctx, const struct bsfs_summary *summary,
-				const char *problems)
+static void ready_in_background(void *ctx)
 {
-	struct daemon *d = ctx;
-	FILE *pipe = fdopen(d->fd, "w");
-
-	d->fd = -1;
-	if (pipe) {
-		fwrite(summary, sizeof(*summary), 1, pipe);
-		fputs(problems, pipe);
-	}
 	/* Who does not wait any more has interrupted the command. */
-	if (!pipe || fclose(pipe) != 0)
+	if (tell_ready(ctx) != 0)
 		kill(getpid(), SIGTERM);
 	leave_terminal();
 }
 
-static void run_daemon(struct bst_mount *m, int fd)
+static void stopping_in_background(void *ctx)
+{
+	(void)ctx;
+}
+
+static enum bst_mount_end serve(struct bst_mount *m)
+{
+	switch (bsfs_run(&m->fs)) {
+	case 0:
+		return BST_MOUNT_OK;
+	case -EPERM:
+	case -EACCES:
+		return BST_MOUNT_DENIED;
+	case -ENOMEM:
+	case -EAGAIN:
+	case -EMFILE:
+	case -ENFILE:
+		return BST_MOUNT_SYSTEM;
+	default:
+		return BST_MOUNT_FAILED;
+	}
+}
+
+static enum bst_mount_end serve_in_background(struct bst_mount *m, int fd)
 {
 	struct daemon d = { PIPE_FD };
 
 	/* Nothing that the command had open stays open as long as the mount. */
 	if (dup2(fd, PIPE_FD) < 0)
-		_exit(BST_EXIT_SYSTEM);
+		return BST_MOUNT_SYSTEM;
 	fcntl(PIPE_FD, F_SETFD, FD_CLOEXEC);
 	syscall(SYS_close_range, PIPE_FD + 1, ~0u, 0);
 	setsid();
 	umask(0);
 	/* The directory that the command ran in may be unmounted. */
 	if (chdir("/") != 0)
-		_exit(BST_EXIT_SYSTEM);
+		return BST_MOUNT_SYSTEM;
 	m->fs.ready = ready_in_background;
+	m->fs.stopping = stopping_in_background;
 	m->fs.log = log_in_background;
 	m->fs.ctx = &d;
-	_exit(bsfs_run(&m->fs) == 0 ? BST_EXIT_OK : BST_EXIT_SYSTEM);
+	return serve(m);
 }
 
-/* Wait for the daemon's word, or its end. */
-static int hear_daemon(const struct bst_mount *m, pid_t pid, int fd)
+static enum bst_mount_end serve_in_foreground(struct bst_mount *m, int fd)
 {
-	FILE *pipe = fdopen(fd, "r");
-	struct bsfs_summary summary;
-	char *problems = NULL;
-	size_t len = 0;
-	int status;
+	struct daemon d = { fd };
 
-	if (pipe && fread(&summary, sizeof(summary), 1, pipe) == 1) {
-		print_summary(m, &summary);
-		if (getdelim(&problems, &len, 0, pipe) < 0 && problems)
-			*problems = 0;
-		print_problems(m, summary.n_problems, problems ? problems : "");
-		free(problems);
-		fclose(pipe);
-		return BST_EXIT_OK;
-	}
-	if (pipe)
-		fclose(pipe);
-	if (waitpid(pid, &status, 0) == pid && WIFEXITED(status))
-		return WEXITSTATUS(status) ? WEXITSTATUS(status)
-					   : BST_EXIT_SYSTEM;
-	bst_error("the daemon ended before it had mounted.");
-	return BST_EXIT_SYSTEM;
+	close(m->store_fd);
+	m->store_fd = -1;
+	m->fs.ready = ready_in_foreground;
+	m->fs.stopping = stopping_in_foreground;
+	m->fs.log = log_to_stderr;
+	m->fs.ctx = &d;
+	return serve(m);
 }
 
-static int run_background(struct bst_mount *m)
+/* ---- Both ---------------------------------------------------------------- */
+
+static enum bst_mount_end say_no_process(void)
 {
-	int fds[2];
+	bst_error("no process can be started: %s.", strerror(errno));
+	return BST_MOUNT_SYSTEM;
+}
+
+static enum bst_mount_end run_foreground(struct bst_mount *m, int fds[2])
+{
+	/* The teller leaves nothing behind to wait for. */
+	struct sigaction sa = { .sa_handler = SIG_DFL,
+				.sa_flags = SA_NOCLDWAIT };
 	pid_t pid;
 
-	if (pipe2(fds, O_CLOEXEC) != 0) {
-		bst_error("no pipe can be made: %s.", strerror(errno));
-		return BST_EXIT_SYSTEM;
-	}
-	fflush(NULL);
+	sigaction(SIGCHLD, &sa, NULL);
 	pid = fork();
-	if (pid < 0) {
-		bst_error("the daemon cannot be started: %s.", strerror(errno));
-		close(fds[0]);
+	if (pid == 0) {
 		close(fds[1]);
-		return BST_EXIT_SYSTEM;
+		if (hear_daemon(fds[0]))
+			tell(m);
+		fflush(NULL);
+		_exit(0);
 	}
+	close(fds[0]);
+	if (pid > 0)
+		return serve_in_foreground(m, fds[1]);
+	close(fds[1]);
+	return say_no_process();
+}
+
+/* How the daemon ended that did not mount. */
+static enum bst_mount_end end_of(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return BST_MOUNT_SYSTEM;
+		if (bst_is_interrupted())
+			return BST_MOUNT_INTERRUPTED;
+	}
+	if (WIFEXITED(status) && WEXITSTATUS(status) != BST_MOUNT_OK)
+		return (enum bst_mount_end)WEXITSTATUS(status);
+	bst_error("the daemon ended before it had mounted.");
+	return BST_MOUNT_BUG;
+}
+
+static enum bst_mount_end run_background(struct bst_mount *m, int fds[2])
+{
+	pid_t pid = fork();
+
 	if (pid == 0) {
 		close(fds[0]);
-		run_daemon(m, fds[1]);
+		_exit((int)serve_in_background(m, fds[1]));
 	}
 	close(fds[1]);
-	return hear_daemon(m, pid, fds[0]);
+	if (pid < 0) {
+		close(fds[0]);
+		return say_no_process();
+	}
+	bst_catch_signals();
+	if (hear_daemon(fds[0])) {
+		tell(m);
+		return BST_MOUNT_OK;
+	}
+	if (!bst_is_interrupted())
+		return end_of(pid);
+	/* It unmounts, or does not mount at all. */
+	kill(pid, SIGTERM);
+	bst_error("interrupted; nothing is mounted.");
+	return BST_MOUNT_INTERRUPTED;
 }
 
 /* What we open must not get the numbers of standard input and output, which the
@@ -577,16 +726,17 @@ static void fill_standard_files(void)
 		close(fd);
 }
 
-int bst_mount_run(struct bst_mount *m)
+enum bst_mount_end bst_mount_run(struct bst_mount *m)
 {
 	uint64_t least = BSFS_CACHE_MIN(m->fs.n_threads);
 	char size[BST_SIZE_LEN];
-	int code;
+	enum bst_mount_end end;
+	int fds[2];
 
 	fill_standard_files();
-	code = find_places(m);
-	if (code != BST_EXIT_OK || m->is_fake)
-		return code;
+	end = find_places(m);
+	if (end != BST_MOUNT_OK || m->is_fake)
+		return end;
 	if (m->fs.cache_len < least) {
 		bst_error("%u threads need a cache of %s; that is used.",
 			  m->fs.n_threads, bst_size(size, least));
@@ -595,10 +745,13 @@ int bst_mount_run(struct bst_mount *m)
 	m->fs.store = m->store;
 	m->fs.mountpoint = m->mountpoint;
 	m->fs.fsname = m->fsname;
-	if (!m->is_foreground)
-		return run_background(m);
-	m->fs.ready = ready_in_foreground;
-	m->fs.log = log_to_stderr;
-	m->fs.ctx = m;
-	return bsfs_run(&m->fs) == 0 ? BST_EXIT_OK : BST_EXIT_SYSTEM;
+	/* From before the mount, which may hide it. */
+	m->store_fd = open(m->store, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (pipe2(fds, O_CLOEXEC) != 0) {
+		bst_error("no pipe can be made: %s.", strerror(errno));
+		return BST_MOUNT_SYSTEM;
+	}
+	fflush(NULL);
+	return m->is_foreground ? run_foreground(m, fds)
+				: run_background(m, fds);
 }

@@ -37,6 +37,7 @@ struct bst_mount {
 	int is_fake; /* check everything, mount nothing */
 	int is_sloppy; /* ignore unknown options */
 	struct bsfs_options fs;
+	int store_fd; /* from before the mount; -1: none */
 	char *store; /* owned, as are the next two */
 	char *mountpoint;
 	char *fsname;
@@ -48,8 +49,20 @@ void bst_mount_fini(struct bst_mount *m);
 /* Take the argument of -o: 0, or -1 after a sentence. */
 int bst_mount_options(struct bst_mount *m, const char *list);
 
-/* Mount, and print what is there now; returns the exit code. */
-int bst_mount_run(struct bst_mount *m);
+/* How it went: the two programs have exit codes of their own for each. */
+enum bst_mount_end {
+	BST_MOUNT_OK,
+	BST_MOUNT_USAGE, /* wrong arguments, or a directory that is not there */
+	BST_MOUNT_DENIED, /* this user may not */
+	BST_MOUNT_REFUSED, /* already mounted */
+	BST_MOUNT_SYSTEM, /* no memory, no process, no descriptor */
+	BST_MOUNT_BUG, /* the daemon ended as it should never do */
+	BST_MOUNT_INTERRUPTED,
+	BST_MOUNT_FAILED, /* anything else */
+};
+
+/* Mount, and print what is there now; all but OK come after a sentence. */
+enum bst_mount_end bst_mount_run(struct bst_mount *m);
 
 /* The path of a directory without links in it, found without touching what may
  * be mounted on it; the caller's to free.  NULL: errno says why. */

@@ -80,6 +80,38 @@ is_mounted() {
 	grep -q " $1 fuse.bigsmall " /proc/self/mounts
 }
 
+# in_namespace: the test begins anew in a mount namespace of its own; a user's
+# is below a user namespace, too
+in_namespace() {
+	[ -z "${BIGSMALL_IN_NAMESPACE:-}" ] || return 0
+	flags=-m
+	[ "$(id -u)" -eq 0 ] || flags=-Urm
+	unshare $flags true 2>/dev/null ||
+		skip "no mount namespace can be made here"
+	cd "$OLDPWD" || exit 1
+	BIGSMALL_IN_NAMESPACE=1 unshare $flags --propagation private sh "$0"
+	exit
+}
+
+# fuse_for_all: /dev/fuse is for everybody, as it should be; in_namespace, root
+fuse_for_all() {
+	if ! { mkdir "$work/dev" &&
+		mount -t tmpfs none "$work/dev" &&
+		mknod "$work/dev/fuse" c 10 229 &&
+		chmod 666 "$work/dev/fuse" &&
+		mount --bind "$work/dev/fuse" /dev/fuse &&
+		(: <>/dev/fuse) 2>/dev/null; }; then
+		skip "no device can be made here"
+	fi
+}
+
+# as UID COMMAND...
+as() {
+	uid=$1
+	shift
+	setpriv --reuid "$uid" --regid "$uid" --clear-groups "$@"
+}
+
 # wait_for COMMAND...: until it succeeds, but no longer than a minute
 wait_for() {
 	deadline=$(($(date +%s) + 60))

@@ -7,17 +7,7 @@
 # shellcheck disable=SC1091,SC2154 # lib.sh gives the words used below
 . "$(dirname "$0")/lib.sh"
 
-# Everything else happens in a mount namespace, where bind mounts may be made.
-if [ -z "${BIGSMALL_IN_NAMESPACE:-}" ]; then
-	flags=-m
-	[ "$(id -u)" -eq 0 ] || flags=-Urm
-	unshare $flags true 2>/dev/null ||
-		skip "no mount namespace can be made here"
-	cd "$OLDPWD" || exit 1
-	BIGSMALL_IN_NAMESPACE=1 unshare $flags --propagation private sh "$0"
-	exit
-fi
-
+in_namespace
 model m 1500 1
 model new 1500 2
 model third 1700 3

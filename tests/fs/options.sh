@@ -29,7 +29,7 @@ options_of() {
 
 # what mount(8) sends: operands first, rw, generic options
 begin_mount "$work/store" "$work/mnt" -n -v -t bigsmall.sub \
-	-o rw,noexec,nosuid,nodev,nofail,user,_netdev,x-systemd.automount
+	-o rw,noexec,nosuid,nodev,nofail,user,_netdev,default_permissions,x-y
 same mnt/m.safetensors orig/m.safetensors
 case ,$(options_of), in
 *,ro,*) ;;
@@ -72,7 +72,7 @@ code 0 "$helper" store mnt -f
 is_mounted "$work/mnt" && fail "-f mounted"
 
 # refused
-for option in nonsense allow_root cache= cache=x cache=0 cache=12q threads=0 \
+for option in nonsense allow_root remount cache= cache=x cache=0 cache=12q threads=0 \
 	threads=x max_read=1 cache=99999999999999999999g; do
 	code 1 "$helper" store mnt -o "$option"
 	code 2 "$bigsmall" mount store mnt -o "$option"
