@@ -43,12 +43,23 @@ $prefix/share/man/man1/bigsmall.1
 $prefix/share/man/man8/mount.bigsmall.8
 $prefix/share/zsh/site-functions/_bigsmall
 /sbin/mount.bigsmall
+/sbin/mount.fuse.bigsmall
 END
 diff "$work/want" "$work/have" ||
 	fail "installed files (>) are not those of the list (<)"
-link=$(readlink "$dest/sbin/mount.bigsmall")
-[ "$link" = "$prefix/bin/mount.bigsmall" ] ||
-	fail "/sbin/mount.bigsmall leads to $link"
+for name in mount.bigsmall mount.fuse.bigsmall; do
+	link=$(readlink "$dest/sbin/$name")
+	[ "$link" = "$prefix/bin/mount.bigsmall" ] ||
+		fail "/sbin/$name leads to $link"
+done
+# unit_names PREFIX UNIT: the unit starts the programs of that prefix
+unit_names() {
+	if ! grep -q "^ExecStart=:$1/bin/mount.bigsmall " "$2" ||
+		! grep -q "^ExecStopPost=.* $1/bin/bigsmall " "$2"; then
+		fail "$2 starts: $(grep '^Exec' "$2")"
+	fi
+}
+unit_names "$prefix" "$dest$prefix/lib/systemd/user/bigsmall@.service"
 [ "$("$dest$prefix/bin/bigsmall" --version)" = "bigsmall $version" ] ||
 	fail "the installed bigsmall does not say bigsmall $version"
 for page in 1/bigsmall.1 8/mount.bigsmall.8; do
@@ -128,6 +139,7 @@ env -u DESTDIR cmake --install "$build" --prefix "$work/home" \
 	fail "cmake --install --prefix of a home directory failed"
 }
 [ -x "$work/home/bin/mount.bigsmall" ] || fail "home has no mount.bigsmall"
+unit_names "$work/home" "$work/home/lib/systemd/user/bigsmall@.service"
 grep -q "ln -s $work/home/bin/mount.bigsmall /sbin/" "$work/log" ||
 	fail "how to have the link of /sbin is not said"
 after=$(readlink /sbin/mount.bigsmall || ls /sbin/mount.bigsmall 2>&1)
