@@ -70,15 +70,27 @@ has_logged() {
 wait_for has_logged || fail "SIGUSR1 logs nothing"
 end_mount "$work/mnt" noisy
 
-# killed: named as such, and cleaned up
+# killed: named as such, and cleaned up, aside and in place
+for dir in mnt store; do
+	begin_mount "$work/store" "$work/$dir"
+	kill -9 "$daemon"
+	wait "$daemon" 2>/dev/null
+	daemon=
+	refused 'not connected' ls $dir
+	refused 'already mounted' "$bigsmall" mount store $dir
+	"$bigsmall" umount $dir/ || fail "a dead $dir cannot be ended: exit $?"
+	begin_mount "$work/store" "$work/$dir"
+	same $dir/m.safetensors orig/m.safetensors
+	end_mount "$work/$dir"
+done
+
+# killed under a reader: its next read fails, and it can still be ended
 begin_mount
+exec 3<mnt/m.safetensors
 kill -9 "$daemon"
 wait "$daemon" 2>/dev/null
 daemon=
-refused 'not connected' ls mnt
-refused 'already mounted' "$bigsmall" mount store mnt
-"$bigsmall" umount mnt/ || fail "a dead mount cannot be ended: exit $?"
-begin_mount
-same mnt/m.safetensors orig/m.safetensors
-end_mount
+cat <&3 >out 2>&1 && fail "a dead mount is read to the end"
+exec 3<&-
+"$bigsmall" umount mnt || fail "a dead mount that was read: exit $?"
 finish
