@@ -12,7 +12,8 @@
  * first.
  *
  * The budget is exceeded only by what is pinned: a request goes on when
- * everything else has been evicted, rather than wait for another.
+ * everything else has been evicted, rather than wait for another.  The part of
+ * it that is reserved pays for what others hold in memory.
  *
  * Buffers of evicted chunks are used again: fresh memory from the kernel costs
  * more than decoding into it (design figures: 2.4 GB/s for fresh 4 KiB pages).
@@ -60,6 +61,7 @@ struct bsfs_cache {
 	pthread_mutex_t lock; /* protects all below, and every entry's state */
 	pthread_cond_t changed; /* some entry is no longer loading */
 	uint64_t used;
+	uint64_t limit; /* of 'used': what is not reserved */
 	struct spare *spares;
 	struct bsfs_entry *oldest, *newest; /* unpinned and ready */
 	struct bsfs_cache_stats stats;
@@ -75,6 +77,7 @@ struct bsfs_cache *bsfs_cache_new(uint64_t budget)
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->changed, NULL);
 	c->stats.budget = budget;
+	c->limit = budget;
 	return c;
 }
 
@@ -164,7 +167,7 @@ static void evict(struct bsfs_cache *c, struct bsfs_entry *e)
 /* Make room for 'len' more bytes, as far as that goes. */
 static void make_room(struct bsfs_cache *c, size_t len)
 {
-	while (c->used + len > c->stats.budget) {
+	while (c->used + len > c->limit) {
 		if (c->spares) {
 			free_spare(c, &c->spares);
 		} else if (c->oldest) {
@@ -192,7 +195,7 @@ static void *take_buffer(struct bsfs_cache *c, size_t len)
 	struct spare **p = find_spare(c, len);
 	void *buf;
 
-	if (!p && c->used + len > c->stats.budget && c->oldest) {
+	if (!p && c->used + len > c->limit && c->oldest) {
 		c->stats.evictions++;
 		evict(c, c->oldest);
 		p = find_spare(c, len);
@@ -221,6 +224,20 @@ void bsfs_cache_free(struct bsfs_cache *c)
 	pthread_cond_destroy(&c->changed);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
+}
+
+void bsfs_cache_reserve(struct bsfs_cache *c, int64_t len, uint64_t least)
+{
+	uint64_t budget = c->stats.budget, reserved;
+
+	pthread_mutex_lock(&c->lock);
+	if (least > budget)
+		least = budget;
+	reserved = c->stats.reserved + (uint64_t)len;
+	c->stats.reserved = reserved;
+	c->limit = reserved < budget - least ? budget - reserved : least;
+	make_room(c, 0);
+	pthread_mutex_unlock(&c->lock);
 }
 
 /* ---- Entries ------------------------------------------------------------- */

@@ -21,6 +21,7 @@ struct bsfs_entry;
 struct bsfs_cache_stats {
 	uint64_t budget;
 	uint64_t used; /* bytes, buffers kept for reuse included */
+	uint64_t reserved; /* bytes elsewhere that the budget pays for */
 	uint64_t peak;
 	uint64_t n_entries;
 	uint64_t hits; /* found ready */
@@ -34,6 +35,12 @@ struct bsfs_cache;
 
 /* NULL: out of memory. */
 struct bsfs_cache *bsfs_cache_new(uint64_t budget);
+
+/*
+ * 'len' more bytes of memory outside the cache (< 0: less) that its budget pays
+ * for: entries make room for them.  They keep 'least' bytes, whatever is taken.
+ */
+void bsfs_cache_reserve(struct bsfs_cache *c, int64_t len, uint64_t least);
 
 /* Nothing may be pinned any more.  NULL is allowed. */
 void bsfs_cache_free(struct bsfs_cache *c);

@@ -128,6 +128,43 @@ static void test_pins_outlast_the_budget(void **state)
 	bsfs_cache_free(c);
 }
 
+/* What is reserved is the budget's, too: entries give way at once, but not all
+ * of them. */
+static void test_reserve(void **state)
+{
+	struct bsfs_cache *c = bsfs_cache_new(8 * LEN);
+	struct bsfs_cache_stats st;
+	uint64_t i;
+
+	(void)state;
+	for (i = 0; i < 8; i++)
+		load(c, i);
+	bsfs_cache_reserve(c, 3 * LEN, 2 * LEN);
+	bsfs_cache_get_stats(c, &st);
+	assert_int_equal(st.used, 5 * LEN);
+	assert_int_equal(st.reserved, 3 * LEN);
+	for (i = 10; i < 20; i++) {
+		load(c, i);
+		bsfs_cache_get_stats(c, &st);
+		assert_int_equal(st.used, 5 * LEN);
+	}
+	bsfs_cache_reserve(c, 100 * LEN, 2 * LEN);
+	bsfs_cache_get_stats(c, &st);
+	assert_int_equal(st.used, 2 * LEN);
+	load(c, 20);
+	bsfs_cache_put(c, get(c, 19, BSFS_READY));
+	/* more than there is is less than there is */
+	bsfs_cache_reserve(c, 1, 100 * LEN);
+	for (i = 30; i < 50; i++)
+		load(c, i);
+	bsfs_cache_get_stats(c, &st);
+	assert_int_equal(st.used, 8 * LEN);
+	bsfs_cache_reserve(c, -103 * (int64_t)LEN - 1, 2 * LEN);
+	bsfs_cache_get_stats(c, &st);
+	assert_int_equal(st.reserved, 0);
+	bsfs_cache_free(c);
+}
+
 static int n_released;
 
 static void release(void *object)
@@ -264,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_failure_is_not_kept),
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_pins_outlast_the_budget),
+		cmocka_unit_test(test_reserve),
 		cmocka_unit_test(test_objects),
 		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_threads),
