@@ -37,6 +37,9 @@ static_assert(STORED_LEN >= BS_CHUNK_STORED_MAX + 2 * BSFS_DIRECT_ALIGN,
 /* Longer headers are not parsed to name a tensor. */
 #define HEADER_MAX ((uint64_t)16 << 20)
 
+/* Of a longer path in a bundle, a problem has the beginning. */
+#define NAMED_MAX 400
+
 struct bsfs_decoder {
 	pthread_mutex_t lock; /* protects 'idle' */
 	pthread_cond_t returned;
@@ -477,8 +480,9 @@ static int load_pieces(struct bsfs_worker *w, struct bsfs_vfile *f,
 }
 
 /* Copy [off, off + len) to 'dst', piece by piece. */
-static int read_copy(struct bsfs_worker *w, struct bsfs_vfile *f, uint64_t off,
-		     size_t len, uint8_t *dst)
+static int read_copy(struct bsfs_worker *w, struct bsfs_vfile *f,
+		     const struct bs_member *m, uint64_t off, size_t len,
+		     uint8_t *dst)
 {
 	struct bsfs_piece pieces[BSFS_PIECES_MAX];
 	int err = 0;
@@ -488,7 +492,7 @@ static int read_copy(struct bsfs_worker *w, struct bsfs_vfile *f, uint64_t off,
 		unsigned i, n;
 
 		/* As little at a time as a request: pins are a budget. */
-		n = bsfs_vfile_cut(f, off,
+		n = bsfs_vfile_cut(f, m, off,
 				   len < BSFS_READ_MAX ? len : BSFS_READ_MAX,
 				   pieces, BSFS_PIECES_MAX, &covered);
 		err = load_pieces(w, f, pieces, n);
@@ -508,21 +512,22 @@ static int read_copy(struct bsfs_worker *w, struct bsfs_vfile *f, uint64_t off,
 /* ---- Problems ------------------------------------------------------------ */
 
 /* The names of the file's tensors, or NULL. */
-static struct bs_st *read_names(struct bsfs_worker *w, struct bsfs_vfile *f)
+static struct bs_st *read_names(struct bsfs_worker *w, struct bsfs_vfile *f,
+				const struct bs_member *m)
 {
-	uint64_t size = f->member.size;
+	uint64_t size = m->size;
 	struct bs_st *st = NULL;
 	uint8_t prefix[8];
 	uint8_t *head;
 	uint64_t len;
 
 	if (size < sizeof(prefix) ||
-	    read_copy(w, f, 0, sizeof(prefix), prefix) != 0 ||
+	    read_copy(w, f, m, 0, sizeof(prefix), prefix) != 0 ||
 	    bs_st_header_len(prefix, size, &len, NULL) != BS_OK ||
 	    len > HEADER_MAX)
 		return NULL;
 	head = malloc((size_t)len);
-	if (head && read_copy(w, f, 0, (size_t)len, head) == 0 &&
+	if (head && read_copy(w, f, m, 0, (size_t)len, head) == 0 &&
 	    bs_st_parse(&st, head, (size_t)len, size, NULL) != BS_OK)
 		st = NULL;
 	free(head);
@@ -530,8 +535,8 @@ static struct bs_st *read_names(struct bsfs_worker *w, struct bsfs_vfile *f)
 }
 
 /* Where in the file the first byte of 'chunk' is shown. */
-static int find_chunk(const struct bsfs_vfile *f, uint64_t chunk,
-		      uint64_t *ret_off, uint64_t *ret_len)
+static int find_chunk(const struct bsfs_vfile *f, const struct bs_member *m,
+		      uint64_t chunk, uint64_t *ret_off, uint64_t *ret_len)
 {
 	uint64_t no = bs_archive_blob_of_chunk(f->ar, chunk);
 	struct bs_blob blob;
@@ -540,10 +545,10 @@ static int find_chunk(const struct bsfs_vfile *f, uint64_t chunk,
 
 	bs_archive_blob(f->ar, no, &blob);
 	bs_blob_chunk_range(&blob, chunk, &off, &len);
-	for (i = 0; i < f->member.n_extents; i++) {
+	for (i = 0; i < m->n_extents; i++) {
 		struct bs_extent ext;
 
-		bs_archive_extent(f->ar, f->member.first_extent + i, &ext);
+		bs_archive_extent(f->ar, m->first_extent + i, &ext);
 		if (ext.blob != no || off + len <= ext.blob_off ||
 		    off >= ext.blob_off + ext.len)
 			continue;
@@ -555,12 +560,14 @@ static int find_chunk(const struct bsfs_vfile *f, uint64_t chunk,
 	return 0;
 }
 
-/* Say which chunk of 'f' failed, and what stood there. */
-static void report_bad(struct bsfs_worker *w, struct bsfs_vfile *f)
+/* Say which chunk of 'f' failed, and what stood there in 'm'. */
+static void report_bad(struct bsfs_worker *w, struct bsfs_vfile *f,
+		       const struct bs_member *m)
 {
 	const struct bs_st_tensor *t = NULL;
 	struct bsfs_session *s = w->s;
 	uint64_t chunk = w->bad_chunk, off = 0, len = 0;
+	int name_len = m->name_len < NAMED_MAX ? (int)m->name_len : NAMED_MAX;
 	char what[240];
 	struct bs_st *st;
 
@@ -569,15 +576,16 @@ static void report_bad(struct bsfs_worker *w, struct bsfs_vfile *f)
 	bsfs_count(s->stats, BSFS_N_BAD_CHUNKS, 1);
 	/* Reading the header may fail for the same reason, and note it. */
 	snprintf(what, sizeof(what), "%s", w->bad_text);
-	st = read_names(w, f);
-	if (find_chunk(f, chunk, &off, &len) && st)
+	st = read_names(w, f, m);
+	if (find_chunk(f, m, chunk, &off, &len) && st)
 		t = bs_st_tensor_at(st, off);
 	if (bsfs_problem(
 		    s->stats, f->path,
-		    "chunk %llu (%llu bytes at %llu of the file shown%s%s) cannot be read: %s; run bigsmall verify on it, then restore it from a copy",
+		    "chunk %llu (%llu bytes at %llu of %s%.*s%s%s) cannot be read: %s; run bigsmall verify on it, then restore it from a copy",
 		    (unsigned long long)chunk, (unsigned long long)len,
-		    (unsigned long long)off, t ? ", in tensor " : "",
-		    t ? t->name : "", what))
+		    (unsigned long long)off,
+		    m->name_len ? "" : "the file shown", name_len, m->name,
+		    t ? ", in tensor " : "", t ? t->name : "", what))
 		bsfs_log(s, BSFS_ERROR, "%s: chunk %llu cannot be read: %s",
 			 f->path, (unsigned long long)chunk, what);
 	bs_st_free(st);
@@ -615,23 +623,23 @@ static int use_copy(struct bsfs_worker *w, size_t len)
 	return 0;
 }
 
-int bsfs_worker_read(struct bsfs_worker *w, struct bsfs_vfile *f, uint64_t off,
-		     size_t len)
+int bsfs_worker_read(struct bsfs_worker *w, struct bsfs_vfile *f,
+		     const struct bs_member *m, uint64_t off, size_t len)
 {
 	struct bsfs_piece pieces[BSFS_PIECES_MAX];
 	size_t covered;
 	unsigned n;
 	int err;
 
-	assert(len <= BSFS_READ_MAX && off + len <= f->member.size);
-	n = bsfs_vfile_cut(f, off, len, pieces, BSFS_PIECES_MAX, &covered);
+	assert(len <= BSFS_READ_MAX && off + len <= m->size);
+	n = bsfs_vfile_cut(f, m, off, len, pieces, BSFS_PIECES_MAX, &covered);
 	if (covered == len)
 		err = read_in_place(w, f, pieces, n);
 	else
 		err = use_copy(w, len) ? -ENOMEM
-				       : read_copy(w, f, off, len, w->copy);
+				       : read_copy(w, f, m, off, len, w->copy);
 	if (err && w->bad_chunk != UINT64_MAX)
-		report_bad(w, f);
+		report_bad(w, f, m);
 	return err;
 }
 

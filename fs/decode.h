@@ -44,11 +44,11 @@ struct bsfs_worker *bsfs_worker_get(struct bsfs_session *s);
 void bsfs_worker_put(struct bsfs_worker *w);
 
 /*
- * Decode [off, off + len) of 'f', at most BSFS_READ_MAX bytes and within its
- * size, into w->iov.  0 or -errno (-EIO: damaged, noted as a problem).
+ * Decode [off, off + len) of the file 'm' of 'f', at most BSFS_READ_MAX bytes and
+ * within its size, into w->iov.  0 or -errno (-EIO: damaged, noted as a problem).
  */
-int bsfs_worker_read(struct bsfs_worker *w, struct bsfs_vfile *f, uint64_t off,
-		     size_t len);
+int bsfs_worker_read(struct bsfs_worker *w, struct bsfs_vfile *f,
+		     const struct bs_member *m, uint64_t off, size_t len);
 
 /* Read up to 'len' bytes of a file that is shown as it is; fewer at its end. */
 int bsfs_worker_pread(struct bsfs_worker *w, int fd, uint64_t off, size_t len);

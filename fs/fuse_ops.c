@@ -12,6 +12,7 @@
 
 #include "fuse_ops.h"
 
+#include "bundle.h"
 #include "decode.h"
 #include "inode.h"
 #include "stats.h"
@@ -34,11 +35,15 @@
  * loaders. */
 #define BACKGROUND_MAX 64
 
-/* An open file or directory: one of the four, or none for .bigsmall. */
+/* An open file or directory: one of the kinds, or none for .bigsmall. */
 struct bsfs_handle {
 	struct bsfs_handle *next, *prev; /* protected by s->handles_lock */
-	struct bsfs_vfile *vfile; /* a model: a reference */
-	struct bsfs_listing *listing; /* a directory: a reference */
+	/* Held: the kernel may forget it before it is heard that it closed. */
+	struct bsfs_inode *inode;
+	struct bsfs_vfile *vfile; /* what a container holds: a reference */
+	struct bs_member member; /* and if it is a file; borrows of the above */
+	struct bsfs_bundle_dir dir; /* or if it is a directory in a bundle */
+	struct bsfs_listing *listing; /* a store's directory: a reference */
 	int fd; /* a file of the store, or -1 */
 	char *text; /* a control file: owned */
 	size_t text_len;
@@ -56,11 +61,6 @@ static struct bsfs_session *use_session(fuse_req_t req)
 
 	__atomic_fetch_add(&s->n_uses, 1, __ATOMIC_RELAXED);
 	return s;
-}
-
-static struct bsfs_inode *inode_of(fuse_req_t req, fuse_ino_t ino)
-{
-	return bsfs_inode_of(session_of(req), ino);
 }
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
@@ -90,13 +90,16 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 
 /* ---- Handles ------------------------------------------------------------- */
 
-static struct bsfs_handle *new_handle(struct bsfs_session *s)
+static struct bsfs_handle *new_handle(struct bsfs_session *s,
+				      struct bsfs_inode *n)
 {
 	struct bsfs_handle *h = calloc(1, sizeof(*h));
 
 	if (!h)
 		return NULL;
 	h->fd = -1;
+	h->inode = n;
+	bsfs_inode_hold(s, n);
 	pthread_mutex_lock(&s->handles_lock);
 	h->next = s->handles;
 	if (h->next)
@@ -121,6 +124,7 @@ static void close_handle(struct bsfs_session *s, struct bsfs_handle *h)
 	if (h->fd >= 0)
 		close(h->fd);
 	bsfs_listing_put(h->listing);
+	bsfs_inode_forget(s, h->inode, 1);
 	free(h->text);
 	free(h);
 }
@@ -143,34 +147,36 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct bsfs_session *s = use_session(req);
 	struct fuse_entry_param e = { .generation = 1 };
 	struct bsfs_found_inode found;
-	int err = bsfs_inode_lookup(s, bsfs_inode_of(s, parent), name, &found);
+	int err = bsfs_inode_lookup(s, bsfs_node_of(s, parent), name, &found);
 
 	if (err) {
 		fuse_reply_err(req, -err);
 		return;
 	}
-	e.ino = bsfs_inode_id(s, found.inode);
+	e.ino = bsfs_node_id(s, found.node);
 	e.attr = found.attr;
 	e.entry_timeout = found.timeout;
 	e.attr_timeout = found.timeout;
 	if (fuse_reply_entry(req, &e) == -ENOENT)
-		bsfs_inode_forget(s, found.inode, 1); /* interrupted */
+		bsfs_inode_forget(s, found.node.inode, 1); /* interrupted */
 }
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n_lookups)
 {
-	bsfs_inode_forget(session_of(req), inode_of(req, ino), n_lookups);
+	struct bsfs_session *s = session_of(req);
+
+	bsfs_inode_forget(s, bsfs_node_of(s, ino).inode, n_lookups);
 	fuse_reply_none(req);
 }
 
 static void op_forget_multi(fuse_req_t req, size_t n,
 			    struct fuse_forget_data *forgets)
 {
+	struct bsfs_session *s = session_of(req);
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		bsfs_inode_forget(session_of(req),
-				  inode_of(req, forgets[i].ino),
+		bsfs_inode_forget(s, bsfs_node_of(s, forgets[i].ino).inode,
 				  forgets[i].nlookup);
 	fuse_reply_none(req);
 }
@@ -179,33 +185,48 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 		       struct fuse_file_info *fi)
 {
 	struct bsfs_session *s = use_session(req);
-	struct bsfs_inode *n = bsfs_inode_of(s, ino);
+	struct bsfs_node node = bsfs_node_of(s, ino);
 	struct stat st;
-	int err = bsfs_inode_getattr(s, n, &st);
+	int err = bsfs_inode_getattr(s, node, &st);
 
 	(void)fi; /* the kernel does not say which handle fstat() means */
 	if (err)
 		fuse_reply_err(req, -err);
 	else
-		fuse_reply_attr(req, &st, bsfs_inode_timeout(s, n));
+		fuse_reply_attr(req, &st, bsfs_inode_timeout(s, node.inode));
+}
+
+/* 'target' has PATH_MAX bytes. */
+static int read_store_link(struct bsfs_session *s, const struct bsfs_inode *n,
+			   char *target)
+{
+	char path[PATH_MAX];
+	int len;
+
+	bsfs_inode_path(s, n, path);
+	len = bsfs_store_readlink(s, path, target, PATH_MAX);
+	if (len == PATH_MAX)
+		return -ENAMETOOLONG;
+	if (len >= 0)
+		target[len] = 0;
+	return len < 0 ? len : 0;
 }
 
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	struct bsfs_session *s = session_of(req);
-	char path[PATH_MAX], target[PATH_MAX];
-	int len;
+	struct bsfs_node node = bsfs_node_of(s, ino);
+	char target[PATH_MAX];
+	int err;
 
-	bsfs_inode_path(s, bsfs_inode_of(s, ino), path);
-	len = bsfs_store_readlink(s, path, target, sizeof(target));
-	if (len < 0) {
-		fuse_reply_err(req, -len);
-	} else if (len == sizeof(target)) {
-		fuse_reply_err(req, ENAMETOOLONG);
-	} else {
-		target[len] = 0;
+	if (node.entry)
+		err = bsfs_bundle_readlink(s, node, target, sizeof(target));
+	else
+		err = read_store_link(s, node.inode, target);
+	if (err)
+		fuse_reply_err(req, -err);
+	else
 		fuse_reply_readlink(req, target);
-	}
 }
 
 /* ---- Directories --------------------------------------------------------- */
@@ -214,16 +235,18 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino,
 		       struct fuse_file_info *fi)
 {
 	struct bsfs_session *s = use_session(req);
-	struct bsfs_inode *n = bsfs_inode_of(s, ino);
-	struct bsfs_handle *h = new_handle(s);
+	struct bsfs_node node = bsfs_node_of(s, ino);
+	struct bsfs_handle *h = new_handle(s, node.inode);
 	int err = 0;
 
 	if (!h) {
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	if (n->type == BSFS_DIR)
-		err = bsfs_inode_list(s, n, &h->listing);
+	if (node.inode->type == BSFS_DIR)
+		err = bsfs_inode_list(s, node.inode, &h->listing);
+	else if (node.inode->type == BSFS_BUNDLE)
+		err = bsfs_bundle_opendir(s, node, &h->vfile, &h->dir);
 	if (err) {
 		close_handle(s, h);
 		fuse_reply_err(req, -err);
@@ -234,61 +257,84 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino,
 		close_handle(s, h);
 }
 
-/* The entry at 'off': 0 and 1 are "." and "..".  NULL: the end. */
-static const char *dir_entry(struct bsfs_session *s, struct bsfs_inode *dir,
-			     const struct bsfs_handle *h, size_t off,
-			     struct stat *st)
-{
-	static const char *const control[] = { "store", "stats", "problems" };
-	struct bsfs_found_inode found;
-	const struct bsfs_name *name;
+/* An entry of a directory: where it is, and where the next may be. */
+struct place {
+	uint64_t at; /* 0 and 1 are "." and ".." */
+	uint64_t next;
+	struct stat st; /* its type and number */
+	struct bsfs_bundle_entry entry; /* of a bundle */
+};
 
-	memset(st, 0, sizeof(*st));
-	st->st_mode = S_IFDIR;
-	st->st_ino = dir->attr.st_ino;
-	if (off < 2)
-		return off ? ".." : ".";
-	off -= 2;
-	if (!h->listing && off < 3 &&
-	    bsfs_inode_lookup(s, dir, control[off], &found) == 0) {
-		st->st_mode = found.attr.st_mode;
-		st->st_ino = found.attr.st_ino;
-		bsfs_inode_forget(s, found.inode, 1);
-		return control[off];
+static const char *control_entry(struct bsfs_session *s, struct bsfs_node dir,
+				 struct place *p)
+{
+	static const char *const names[] = { "store", "stats", "problems" };
+	struct bsfs_found_inode found;
+
+	if (p->at - 2 >= 3 ||
+	    bsfs_inode_lookup(s, dir, names[p->at - 2], &found) != 0)
+		return NULL;
+	p->st.st_mode = found.attr.st_mode;
+	p->st.st_ino = found.attr.st_ino;
+	bsfs_inode_forget(s, found.node.inode, 1);
+	return names[p->at - 2];
+}
+
+/* The name at p->at; NULL: the end. */
+static const char *dir_entry(struct bsfs_session *s, struct bsfs_node dir,
+			     const struct bsfs_handle *h, struct place *p)
+{
+	const struct bsfs_listing *l = h->listing;
+
+	memset(&p->st, 0, sizeof(p->st));
+	p->st.st_mode = S_IFDIR;
+	p->st.st_ino = dir.inode->attr.st_ino;
+	p->next = p->at + 1;
+	if (dir.entry)
+		p->st.st_ino = bsfs_inode_entry_number(s, dir.inode, dir.entry);
+	if (p->at < 2)
+		return p->at ? ".." : ".";
+	if (h->vfile) {
+		if (!bsfs_bundle_next(s, dir.inode, h->vfile, &h->dir,
+				      p->at - 2, &p->entry))
+			return NULL;
+		p->st.st_mode = p->entry.type;
+		p->st.st_ino = p->entry.ino;
+		p->next = p->entry.next + 2;
+		return p->entry.name;
 	}
-	if (!h->listing)
+	if (!l)
+		return control_entry(s, dir, p);
+	if (p->at - 2 >= l->n_names)
 		return NULL;
-	if (off >= h->listing->n_names)
-		return NULL;
-	name = &h->listing->names[off];
-	st->st_mode = DTTOIF(name->d_type);
-	st->st_ino = bsfs_inode_number(s, dir, name);
-	return name->shown;
+	p->st.st_mode = DTTOIF(l->names[p->at - 2].d_type);
+	p->st.st_ino = bsfs_inode_number(s, dir.inode, &l->names[p->at - 2]);
+	return l->names[p->at - 2].shown;
 }
 
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		       struct fuse_file_info *fi)
 {
 	struct bsfs_session *s = session_of(req);
-	struct bsfs_inode *dir = bsfs_inode_of(s, ino);
+	struct bsfs_node dir = bsfs_node_of(s, ino);
 	const struct bsfs_handle *h = handle_of(fi);
+	struct place p = { .at = (uint64_t)off };
 	char *buf = malloc(size);
 	size_t len = 0;
 	const char *name;
-	struct stat st;
 
 	if (!buf) {
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	while ((name = dir_entry(s, dir, h, (size_t)off, &st)) != NULL) {
+	while ((name = dir_entry(s, dir, h, &p)) != NULL) {
 		size_t n = fuse_add_direntry(req, buf + len, size - len, name,
-					     &st, off + 1);
+					     &p.st, (off_t)p.next);
 
 		if (n > size - len)
 			break;
 		len += n;
-		off++;
+		p.at = p.next;
 	}
 	fuse_reply_buf(req, buf, len);
 	free(buf);
@@ -332,9 +378,24 @@ static int is_settled(struct bsfs_inode *n)
 	return __atomic_exchange_n(&n->was_settled, 1, __ATOMIC_RELAXED);
 }
 
-static int open_handle(struct bsfs_session *s, struct bsfs_inode *n,
+static int open_model(struct bsfs_session *s, const struct bsfs_inode *n,
+		      const char *path, struct bsfs_handle *h)
+{
+	int err = bsfs_vfile_get(s, path, &n->identity, &h->vfile);
+
+	if (err)
+		return err;
+	/* It changed without a new time since its name was read. */
+	if (bs_archive_summary(h->vfile->ar)->is_bundle)
+		return -EIO;
+	bs_archive_member(h->vfile->ar, 0, &h->member);
+	return 0;
+}
+
+static int open_handle(struct bsfs_session *s, struct bsfs_node node,
 		       struct bsfs_handle *h, struct fuse_file_info *fi)
 {
+	struct bsfs_inode *n = node.inode;
 	char path[PATH_MAX];
 
 	fi->noflush = 1;
@@ -342,7 +403,10 @@ static int open_handle(struct bsfs_session *s, struct bsfs_inode *n,
 	case BSFS_MODEL_FILE:
 		fi->keep_cache = 1;
 		bsfs_inode_path(s, n, path);
-		return bsfs_vfile_get(s, path, &n->identity, &h->vfile);
+		return open_model(s, n, path, h);
+	case BSFS_BUNDLE:
+		fi->keep_cache = 1;
+		return bsfs_bundle_open(s, node, &h->vfile, &h->member);
 	case BSFS_FILE:
 		fi->keep_cache = is_settled(n);
 		bsfs_inode_path(s, n, path);
@@ -370,15 +434,15 @@ static void count_open(struct bsfs_session *s, struct bsfs_inode *n, int by)
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct bsfs_session *s = use_session(req);
-	struct bsfs_inode *n = bsfs_inode_of(s, ino);
-	struct bsfs_handle *h = new_handle(s);
+	struct bsfs_node node = bsfs_node_of(s, ino);
+	struct bsfs_handle *h = new_handle(s, node.inode);
 	int err;
 
 	if (!h) {
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	err = open_handle(s, n, h, fi);
+	err = open_handle(s, node, h, fi);
 	if (err) {
 		if (err == -ESTALE)
 			bsfs_count(s->stats, BSFS_N_STALE, 1);
@@ -386,10 +450,10 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, -err);
 		return;
 	}
-	count_open(s, n, 1);
+	count_open(s, node.inode, 1);
 	fi->fh = (uintptr_t)h;
 	if (fuse_reply_open(req, fi) == -ENOENT) {
-		count_open(s, n, -1);
+		count_open(s, node.inode, -1);
 		close_handle(s, h);
 	}
 }
@@ -398,9 +462,11 @@ static void op_release(fuse_req_t req, fuse_ino_t ino,
 		       struct fuse_file_info *fi)
 {
 	struct bsfs_session *s = session_of(req);
+	struct bsfs_handle *h = handle_of(fi);
 
-	close_handle(s, handle_of(fi));
-	count_open(s, bsfs_inode_of(s, ino), -1);
+	(void)ino;
+	count_open(s, h->inode, -1);
+	close_handle(s, h);
 	fuse_reply_err(req, 0);
 }
 
@@ -410,21 +476,21 @@ static void reply_error(fuse_req_t req, int err)
 	fuse_reply_err(req, -err);
 }
 
-static void read_model(fuse_req_t req, struct bsfs_vfile *f, uint64_t off,
-		       size_t size)
+static void read_model(fuse_req_t req, const struct bsfs_handle *h,
+		       uint64_t off, size_t size)
 {
 	struct bsfs_session *s = session_of(req);
 	struct bsfs_worker *w;
 	int err;
 
-	if (off >= f->member.size) {
+	if (off >= h->member.size) {
 		fuse_reply_buf(req, NULL, 0);
 		return;
 	}
-	if (size > f->member.size - off)
-		size = (size_t)(f->member.size - off);
+	if (size > h->member.size - off)
+		size = (size_t)(h->member.size - off);
 	w = bsfs_worker_get(s);
-	err = bsfs_worker_read(w, f, off, size);
+	err = bsfs_worker_read(w, h->vfile, &h->member, off, size);
 	if (err) {
 		reply_error(req, err);
 	} else {
@@ -481,7 +547,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	if (size > BSFS_READ_MAX)
 		size = BSFS_READ_MAX; /* never: INIT said so */
 	if (h->vfile)
-		read_model(req, h->vfile, (uint64_t)off, size);
+		read_model(req, h, (uint64_t)off, size);
 	else if (h->fd >= 0)
 		read_plain(req, h->fd, (uint64_t)off, size);
 	else

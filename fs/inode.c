@@ -11,10 +11,14 @@
  * The kernel holds a look-up count while it uses an inode, so a request's
  * inode cannot go away under it; only paths and listings, which change, are
  * taken under the lock.
+ *
+ * What is in a bundle is known to the kernel by the bundle's number and the
+ * member's: bundle.c finds the rest.
  */
 
 #include "inode.h"
 
+#include "bundle.h"
 #include "store.h"
 #include "vfile.h"
 #include "watch.h"
@@ -32,14 +36,26 @@
 
 #define N_BUCKETS 8192
 #define N_WATCH_BUCKETS 1024
+#define N_BUNDLE_BUCKETS 1024
 #define WATCHED_MAX 64 /* directories of a bucket told at a time */
 
 /* Seconds: changes that inotify reports, and others. */
 #define TIMEOUT_WATCHED 60.0
 #define TIMEOUT_UNWATCHED 1.0
 
-/* st_blksize of a model: what cp and cat read at a time. */
-#define MODEL_BLKSIZE (1 << 20)
+/* How the kernel knows an entry of a bundle: this bit, which no pointer has, the
+ * bundle's number, and in the low bits the member's: a directory of 2^30 bytes
+ * has no more records of 128. */
+#define ENTRY_ID (UINT64_C(1) << 63)
+#define ENTRY_BITS 23
+
+/* The upper half of st_ino, which file systems do not use, has two kinds: of
+ * bundles on the store's own device, where the store's number and the entry's
+ * fit, and hashes. */
+#define NUMBER_OF_ENTRY (UINT64_C(2) << 62)
+#define NUMBER_HASHED (UINT64_C(3) << 62)
+#define NUMBER_INO_BITS 40
+#define NUMBER_ENTRY_BITS 22
 
 struct bsfs_inodes {
 	pthread_mutex_t lock; /* protects all below */
@@ -49,6 +65,8 @@ struct bsfs_inodes {
 	struct bsfs_inode *buckets[N_BUCKETS];
 	struct bsfs_inode *replaced; /* by newer versions, not yet forgotten */
 	struct bsfs_inode *watched[N_WATCH_BUCKETS];
+	uint64_t n_bundles; /* that there have been */
+	struct bsfs_inode *bundles[N_BUNDLE_BUCKETS];
 };
 
 /* ---- Numbers ------------------------------------------------------------- */
@@ -64,9 +82,9 @@ static uint64_t mix(uint64_t h)
 
 /*
  * st_ino: the store's own where a file is shown as it is.  What shares its
- * store file with another (a container's file, and everything in
+ * store file with another (what a container holds, and everything in
  * .bigsmall/store) and what lies on another device gets a number from the upper
- * half, which file systems do not use.
+ * half.
  */
 static ino_t number_of(const struct bsfs_session *s, dev_t dev, ino_t ino,
 		       enum bsfs_type type, int is_raw)
@@ -79,23 +97,71 @@ static ino_t number_of(const struct bsfs_session *s, dev_t dev, ino_t ino,
 	/* Device numbers change from boot to boot; the root's is not used. */
 	if (dev == root->identity.dev)
 		dev = 0;
-	return mix(ino + mix(dev * 4 + view + 1)) | UINT64_C(1) << 63;
+	return mix(ino + mix(dev * 4 + view + 1)) | NUMBER_HASHED;
 }
 
-uint64_t bsfs_inode_id(const struct bsfs_session *s, const struct bsfs_inode *n)
+/* 'entry' as in struct bsfs_node. */
+static ino_t number_in_bundle(const struct bsfs_session *s, dev_t dev,
+			      ino_t ino, uint64_t entry)
+{
+	if (dev == s->inodes->root.identity.dev) {
+		if (!(ino >> NUMBER_INO_BITS) && !(entry >> NUMBER_ENTRY_BITS))
+			return NUMBER_OF_ENTRY | ino << NUMBER_ENTRY_BITS |
+			       entry;
+		dev = 0;
+	}
+	return mix(ino + mix(dev * 4 + 4) + mix(entry + 1)) | NUMBER_HASHED;
+}
+
+ino_t bsfs_inode_entry_number(const struct bsfs_session *s,
+			      const struct bsfs_inode *n, uint64_t entry)
+{
+	return number_in_bundle(s, n->identity.dev, n->identity.ino, entry);
+}
+
+static uint64_t inode_id(const struct bsfs_session *s,
+			 const struct bsfs_inode *n)
 {
 	return n == &s->inodes->root ? BSFS_ROOT_ID : (uint64_t)(uintptr_t)n;
 }
 
-struct bsfs_inode *bsfs_inode_of(struct bsfs_session *s, uint64_t id)
+uint64_t bsfs_node_id(const struct bsfs_session *s, struct bsfs_node node)
 {
-	return id == BSFS_ROOT_ID ? &s->inodes->root
-				  : (struct bsfs_inode *)(uintptr_t)id;
+	if (!node.entry)
+		return inode_id(s, node.inode);
+	return ENTRY_ID | node.inode->bundle << ENTRY_BITS | (node.entry - 1);
 }
 
-ino_t bsfs_inode_number(struct bsfs_session *s, const struct bsfs_inode *dir,
+struct bsfs_node bsfs_node_of(struct bsfs_session *s, uint64_t id)
+{
+	struct bsfs_inodes *t = s->inodes;
+	struct bsfs_node node = { 0 };
+	uint64_t bundle;
+
+	if (id == BSFS_ROOT_ID) {
+		node.inode = &t->root;
+		return node;
+	}
+	if (!(id & ENTRY_ID)) {
+		node.inode = (struct bsfs_inode *)(uintptr_t)id;
+		return node;
+	}
+	node.entry = (id & ((UINT64_C(1) << ENTRY_BITS) - 1)) + 1;
+	bundle = (id & ~ENTRY_ID) >> ENTRY_BITS;
+	pthread_mutex_lock(&t->lock);
+	node.inode = t->bundles[bundle % N_BUNDLE_BUCKETS];
+	while (node.inode->bundle != bundle)
+		node.inode = node.inode->next_bundle;
+	pthread_mutex_unlock(&t->lock);
+	return node;
+}
+
+ino_t bsfs_inode_number(const struct bsfs_session *s,
+			const struct bsfs_inode *dir,
 			const struct bsfs_name *name)
 {
+	if (name->what == BSFS_BUNDLE_DIR)
+		return number_in_bundle(s, dir->identity.dev, name->ino, 0);
 	enum bsfs_type type = name->what == BSFS_MEMBER ? BSFS_MODEL_FILE
 							: BSFS_FILE;
 
@@ -104,22 +170,59 @@ ino_t bsfs_inode_number(struct bsfs_session *s, const struct bsfs_inode *dir,
 
 /* ---- Attributes ---------------------------------------------------------- */
 
+mode_t bsfs_file_mode(uint32_t mode, mode_t stored)
+{
+	return S_IFREG | (mode & 0333) | (mode & stored & 0444);
+}
+
+mode_t bsfs_dir_mode(uint32_t mode, mode_t stored)
+{
+	mode_t readers = stored & 0444;
+
+	/* To search it is to read names. */
+	return S_IFDIR | (mode & (readers | readers >> 2 | 0222));
+}
+
+struct timespec bsfs_timespec_of(int64_t ns)
+{
+	struct timespec ret = {
+		.tv_sec = ns / 1000000000,
+		.tv_nsec = ns % 1000000000,
+	};
+
+	if (ret.tv_nsec < 0) {
+		ret.tv_nsec += 1000000000;
+		ret.tv_sec--;
+	}
+	return ret;
+}
+
 /* What a container's file looks like: 'st' is the container's. */
 static void show_member(const struct bsfs_name *name, struct stat *st)
 {
-	/* Who may not read the container may not read what is in it, and nobody
-	 * becomes another by it. */
-	st->st_mode = S_IFREG | (name->mode & 0333) |
-		      (name->mode & st->st_mode & 0444);
+	st->st_mode = bsfs_file_mode(name->mode, st->st_mode);
 	st->st_size = (off_t)name->size;
-	st->st_mtim.tv_sec = name->mtime_ns / 1000000000;
-	st->st_mtim.tv_nsec = name->mtime_ns % 1000000000;
-	if (st->st_mtim.tv_nsec < 0) {
-		st->st_mtim.tv_nsec += 1000000000;
-		st->st_mtim.tv_sec--;
-	}
-	st->st_blksize = MODEL_BLKSIZE;
+	st->st_mtim = bsfs_timespec_of(name->mtime_ns);
+	st->st_blksize = BSFS_MODEL_BLKSIZE;
 	/* st_blocks stays: du shows what is saved. */
+}
+
+/* The same for the directory that a bundle is. */
+static void show_bundle(const struct bsfs_name *name, struct bsfs_inode *n)
+{
+	struct stat *st = &n->attr;
+
+	n->is_linked = st->st_nlink > 1;
+	n->stored_mode = st->st_mode;
+	n->stored_blocks = st->st_blocks;
+	st->st_mode = bsfs_dir_mode(name->mode, st->st_mode);
+	st->st_size = 0;
+	st->st_mtim = bsfs_timespec_of(name->mtime_ns);
+	/* Of a directory 1 says that nobody counts, as on btrfs. */
+	st->st_nlink = 1;
+	/* Its files have the blocks, if there are bytes in any. */
+	if (name->size)
+		st->st_blocks = 0;
 }
 
 static void show_control(struct bsfs_inode *n, enum bsfs_type type,
@@ -167,9 +270,12 @@ static struct bsfs_inode *find(struct bsfs_inodes *t,
 {
 	struct bsfs_inode *n = *bucket_of(t, &like->identity);
 
+	/* Of a directory the kernel wants one name for an inode. */
 	while (n && !(n->identity.dev == like->identity.dev &&
 		      n->identity.ino == like->identity.ino &&
-		      n->type == like->type && n->is_raw == like->is_raw))
+		      n->type == like->type && n->is_raw == like->is_raw &&
+		      !(n->type == BSFS_BUNDLE && like->is_linked &&
+			strcmp(n->path, like->path) != 0)))
 		n = n->next;
 	return n;
 }
@@ -207,7 +313,22 @@ static struct bsfs_inode *enter(struct bsfs_inodes *t, struct bsfs_inode *fresh)
 	fresh->next = *p;
 	fresh->n_lookups = 1;
 	*p = fresh;
+	if (fresh->type == BSFS_BUNDLE) {
+		fresh->bundle = ++t->n_bundles;
+		p = &t->bundles[fresh->bundle % N_BUNDLE_BUCKETS];
+		fresh->next_bundle = *p;
+		*p = fresh;
+	}
 	return fresh;
+}
+
+static void forget_bundle(struct bsfs_inodes *t, struct bsfs_inode *n)
+{
+	struct bsfs_inode **p = &t->bundles[n->bundle % N_BUNDLE_BUCKETS];
+
+	while (*p != n)
+		p = &(*p)->next_bundle;
+	*p = n->next_bundle;
 }
 
 void bsfs_inode_path(struct bsfs_session *s, const struct bsfs_inode *n,
@@ -322,7 +443,7 @@ void bsfs_inode_changed(struct bsfs_session *s, int watch, const char *stored)
 	t->n_changes++;
 	dir = find_watched(t, watch);
 	if (dir) {
-		id = bsfs_inode_id(s, dir);
+		id = inode_id(s, dir);
 		find_shown(dir->listing, stored, shown[0]);
 		find_shown(dir->previous, stored, shown[1]);
 	}
@@ -357,7 +478,7 @@ void bsfs_inode_changed_all(struct bsfs_session *s)
 		     n = n->next_watched) {
 			if (!n->listing)
 				continue;
-			ids[n_dirs] = bsfs_inode_id(s, n);
+			ids[n_dirs] = inode_id(s, n);
 			lists[n_dirs++] = bsfs_listing_get(n->listing);
 		}
 		pthread_mutex_unlock(&t->lock);
@@ -531,15 +652,22 @@ static int make_inode(struct bsfs_session *s, const struct bsfs_inode *dir,
 	n->identity = bsfs_identity_of(&st);
 	n->type = S_ISDIR(st.st_mode) ? BSFS_DIR : BSFS_FILE;
 	n->attr = st;
-	if (name && name->what == BSFS_MEMBER) {
+	if (name && name->what != BSFS_PLAIN) {
 		if (!bsfs_identity_equal(&n->identity, &name->identity)) {
 			free(n);
 			return -EAGAIN;
 		}
 		n->type = BSFS_MODEL_FILE;
-		show_member(name, &n->attr);
+		if (name->what == BSFS_BUNDLE_DIR)
+			n->type = BSFS_BUNDLE;
 	}
 	n->attr.st_ino = number_of(s, st.st_dev, st.st_ino, n->type, n->is_raw);
+	if (n->type == BSFS_MODEL_FILE) {
+		show_member(name, &n->attr);
+	} else if (n->type == BSFS_BUNDLE) {
+		show_bundle(name, n);
+		n->attr.st_ino = bsfs_inode_entry_number(s, n, 0);
+	}
 	n->path = strdup(path);
 	if (!n->path) {
 		free(n);
@@ -556,17 +684,17 @@ static void enter_inode(struct bsfs_session *s, struct bsfs_inode *fresh,
 
 	ret->attr = fresh->attr;
 	pthread_mutex_lock(&t->lock);
-	ret->inode = enter(t, fresh);
+	ret->node.inode = enter(t, fresh);
 	pthread_mutex_unlock(&t->lock);
-	if (ret->inode != fresh)
+	if (ret->node.inode != fresh)
 		free_inode(fresh);
-	if (ret->inode->type == BSFS_DIR && !ret->inode->is_raw)
-		set_watch(s, ret->inode);
+	if (ret->node.inode->type == BSFS_DIR && !ret->node.inode->is_raw)
+		set_watch(s, ret->node.inode);
 }
 
 static int found_control(struct bsfs_inode *n, struct bsfs_found_inode *ret)
 {
-	ret->inode = n;
+	ret->node.inode = n;
 	ret->attr = n->attr;
 	return 0;
 }
@@ -625,13 +753,27 @@ static int lookup_once(struct bsfs_session *s, struct bsfs_inode *dir,
 	return err;
 }
 
-int bsfs_inode_lookup(struct bsfs_session *s, struct bsfs_inode *dir,
+static int lookup_entry(struct bsfs_session *s, struct bsfs_node dir,
+			const char *name, struct bsfs_found_inode *ret)
+{
+	int err = bsfs_bundle_lookup(s, dir, name, ret);
+
+	if (!err)
+		bsfs_inode_hold(s, dir.inode);
+	return err;
+}
+
+int bsfs_inode_lookup(struct bsfs_session *s, struct bsfs_node node,
 		      const char *name, struct bsfs_found_inode *ret)
 {
+	struct bsfs_inode *dir = node.inode;
 	uint64_t n_before, n_after;
 	char path[PATH_MAX];
 	int err;
 
+	if (dir->type == BSFS_BUNDLE)
+		return lookup_entry(s, node, name, ret);
+	ret->node.entry = 0;
 	ret->timeout = timeout_of(s, dir, &n_before);
 	if (dir->type == BSFS_CONTROL_DIR)
 		return lookup_control(s, name, ret);
@@ -659,6 +801,13 @@ static int is_counted(const struct bsfs_session *s, const struct bsfs_inode *n)
 	       n != &t->problems;
 }
 
+void bsfs_inode_hold(struct bsfs_session *s, struct bsfs_inode *n)
+{
+	pthread_mutex_lock(&s->inodes->lock);
+	n->n_lookups++;
+	pthread_mutex_unlock(&s->inodes->lock);
+}
+
 void bsfs_inode_forget(struct bsfs_session *s, struct bsfs_inode *n,
 		       uint64_t n_lookups)
 {
@@ -677,6 +826,8 @@ void bsfs_inode_forget(struct bsfs_session *s, struct bsfs_inode *n,
 					   : bucket_of(t, &n->identity),
 			    n);
 		unset_watch(t, n);
+		if (n->type == BSFS_BUNDLE)
+			forget_bundle(t, n);
 	}
 	pthread_mutex_unlock(&t->lock);
 	if (!is_last)
@@ -700,11 +851,14 @@ static int compare_store(struct bsfs_session *s, const struct bsfs_inode *n,
 	return err;
 }
 
-int bsfs_inode_getattr(struct bsfs_session *s, struct bsfs_inode *n,
+int bsfs_inode_getattr(struct bsfs_session *s, struct bsfs_node node,
 		       struct stat *ret)
 {
+	struct bsfs_inode *n = node.inode;
 	int err;
 
+	if (n->type == BSFS_BUNDLE)
+		return bsfs_bundle_getattr(s, node, ret);
 	*ret = n->attr;
 	if (n->type > BSFS_MODEL_FILE)
 		return 0;

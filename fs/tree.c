@@ -2,8 +2,8 @@
 /*
  * tree.c - a directory of the store, and the names that the mount shows for it
  *
- * The name of a container is its own stem and the suffix that it recorded, so
- * to know one name of a directory all its containers' superblocks are read.
+ * The name of a container is its own stem and the suffix that it recorded (none,
+ * if it holds a directory), so to know one name of a directory all its containers' superblocks are read.
  * That is done once: a listing holds as long as the directory's mtime does,
  * and another reading of the directory looks only into what has changed.
  *
@@ -134,12 +134,6 @@ static int name_container(struct bsfs_session *s, const char *path,
 			     error.text);
 		return is_plain(n);
 	}
-	if (res == BS_OK && sum.is_bundle) {
-		bsfs_problem(s->stats, path,
-			     "it holds a directory, which this version does "
-			     "not show; it is shown as it is");
-		return is_plain(n);
-	}
 	if (res == BS_OK || res == BS_ERR_TRUNCATED)
 		suffix = sum.suffix;
 	if (res != BS_OK) {
@@ -148,14 +142,17 @@ static int name_container(struct bsfs_session *s, const char *path,
 		n->what = BSFS_DAMAGED;
 		n->err = bs_result_errno(res);
 	} else {
-		n->what = BSFS_MEMBER;
+		n->what = sum.is_bundle ? BSFS_BUNDLE_DIR : BSFS_MEMBER;
 		n->size = sum.size;
 		n->mtime_ns = sum.mtime_ns;
 		n->mode = sum.mode;
 	}
+	if (suffix && sum.is_bundle)
+		n->d_type = DT_DIR;
 	n->shown = shown_name(n->stored, suffix);
 	if (n->shown)
 		return 0;
+	n->d_type = DT_REG;
 	if (errno != EINVAL)
 		return -ENOMEM;
 	bsfs_problem(s->stats, path,
@@ -194,7 +191,8 @@ static int name_candidate(struct bsfs_session *s, const char *dir, int dir_fd,
 	known = old ? bsfs_listing_find_stored(old, n->stored) : NULL;
 	if (known && !bsfs_identity_equal(&known->identity, &n->identity))
 		bsfs_problem_clear(s->stats, path);
-	else if (known && known->what == BSFS_MEMBER)
+	else if (known &&
+		 (known->what == BSFS_MEMBER || known->what == BSFS_BUNDLE_DIR))
 		return copy_known(known, n);
 	fd = openat(dir_fd, n->stored,
 		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -579,11 +577,11 @@ static void summarise_dir(struct bsfs_session *s, const char *path,
 			sum->is_partial = 1;
 			break;
 		}
-		if (n->what == BSFS_MEMBER) {
+		if (n->what == BSFS_MEMBER || n->what == BSFS_BUNDLE_DIR) {
 			sum->n_models++;
 			sum->shown_len += n->size;
 			sum->stored_len += (uint64_t)n->identity.size;
-		} else if (n->d_type == DT_DIR &&
+		} else if (n->what == BSFS_PLAIN && n->d_type == DT_DIR &&
 			   bsfs_path_join(sub, path, n->stored) == 0) {
 			summarise_dir(s, sub, depth + 1, sum, n_seen);
 		}

@@ -14,6 +14,7 @@
 enum bsfs_what {
 	BSFS_PLAIN, /* shown as it is, whatever it is */
 	BSFS_MEMBER, /* the file that a container holds */
+	BSFS_BUNDLE_DIR, /* the directory that a container holds */
 	BSFS_DAMAGED, /* a container that cannot be read: 'err' */
 };
 
@@ -26,8 +27,8 @@ struct bsfs_name {
 	ino_t ino; /* in the store */
 	struct bsfs_identity identity; /* of a container */
 
-	/* Of a member. */
-	uint64_t size;
+	/* Of what a container holds, from its superblock. */
+	uint64_t size; /* of a directory: of all files in it */
 	int64_t mtime_ns;
 	uint32_t mode;
 };

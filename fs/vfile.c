@@ -2,9 +2,11 @@
 /*
  * vfile.c - open containers, and where the bytes of a file in one stand
  *
- * A container is opened when a file of it is, and its chunks stay in the cache
- * as long as it stays open.  So a few that nobody uses are kept: loaders open
- * a file, read its header, close it and open it again.
+ * A container is opened when a file of it is, or a name in it is looked up, and
+ * its chunks stay in the cache as long as it stays open.  So a few that nobody
+ * uses are kept: loaders open a file, read its header, close it and open it
+ * again; and who walks through a bundle has none of it open between two names.
+ * The cache's budget pays for the directories of all that are open.
  *
  * Store files are read through two descriptors: chunks directly, where the
  * file system can, so that memory does not hold the model twice; the index,
@@ -25,12 +27,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What unused containers may hold: descriptors, and bytes of directories. */
+/* What unused containers may hold: descriptors, and this part of the cache for
+ * their directories.  The one used last is kept whatever it takes, since the
+ * next name may be looked up in it. */
 #define IDLE_MAX 16
-#define IDLE_MEM_MAX ((size_t)4 << 20)
+#define IDLE_MEM_PART 4
 
 struct bsfs_vfiles {
-	pthread_mutex_t lock; /* protects the list and its members' use */
+	pthread_mutex_t lock; /* protects all below, and the containers' use */
 	struct bsfs_vfile *first;
 	uint64_t n_opened;
 	uint64_t n_uses;
@@ -107,10 +111,18 @@ static int open_direct(const struct bsfs_session *s, const char *path,
 	return -1;
 }
 
+/* 'mem' bytes of directories more, or less. */
+static void pay_for(struct bsfs_session *s, int64_t mem)
+{
+	bsfs_count(s->stats, BSFS_N_OPEN_BYTES, mem);
+	bsfs_cache_reserve(s->cache, mem, BSFS_CACHE_MIN(s->opt->n_threads));
+}
+
 static void close_vfile(struct bsfs_session *s, struct bsfs_vfile *f)
 {
 	if (s->cache)
 		bsfs_cache_drop(s->cache, f->id);
+	pay_for(s, -(int64_t)f->mem);
 	bs_archive_close(f->ar);
 	if (f->fd >= 0)
 		close(f->fd);
@@ -118,8 +130,42 @@ static void close_vfile(struct bsfs_session *s, struct bsfs_vfile *f)
 		close(f->direct_fd);
 	free(f->decoded);
 	free(f->reported);
+	free(f->links);
 	free(f->path);
 	free(f);
+}
+
+static int compare_links(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* Note which files have hard links: stat() counts them. */
+static int index_links(struct bsfs_vfile *f)
+{
+	uint64_t n = bs_archive_n_members(f->ar), i;
+	struct bs_member m;
+	size_t n_links = 0;
+
+	for (i = 0; i < n; i++) {
+		bs_archive_member(f->ar, i, &m);
+		n_links += m.type == BS_MEMBER_HARDLINK;
+	}
+	if (!n_links)
+		return 0;
+	f->links = malloc(n_links * sizeof(*f->links));
+	if (!f->links)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		bs_archive_member(f->ar, i, &m);
+		if (m.type == BS_MEMBER_HARDLINK)
+			f->links[f->n_links++] = (uint32_t)bs_archive_find(
+				f->ar, m.target, m.target_len);
+	}
+	qsort(f->links, n_links, sizeof(*f->links), compare_links);
+	return 0;
 }
 
 static int open_archive(struct bsfs_session *s, struct bsfs_vfile *f)
@@ -138,13 +184,15 @@ static int open_archive(struct bsfs_session *s, struct bsfs_vfile *f)
 			bsfs_log(s, BSFS_ERROR, "%s: %s", f->path, error.text);
 		return res == BS_ERR_NOMEM ? -ENOMEM : -EIO;
 	}
-	if (bs_archive_summary(f->ar)->is_bundle)
-		return -EIO; /* tree.c shows none */
-	bs_archive_member(f->ar, 0, &f->member);
 	bits_len = bs_archive_n_chunks(f->ar) / 8 + 1;
 	f->decoded = calloc(1, bits_len);
 	f->reported = calloc(1, bits_len);
-	return f->decoded && f->reported ? 0 : -ENOMEM;
+	if (!f->decoded || !f->reported || index_links(f) != 0)
+		return -ENOMEM;
+	f->mem = bs_archive_mem(f->ar) + 2 * bits_len +
+		 f->n_links * sizeof(*f->links);
+	pay_for(s, (int64_t)f->mem);
+	return 0;
 }
 
 static int open_vfile(struct bsfs_session *s, const char *path,
@@ -160,7 +208,7 @@ static int open_vfile(struct bsfs_session *s, const char *path,
 	f->direct_fd = -1;
 	f->fd = bsfs_store_open(s, path, O_RDONLY);
 	if (f->fd < 0) {
-		err = f->fd;
+		err = bsfs_store_stale(f->fd);
 		goto fail;
 	}
 	if (fstat(f->fd, &st) != 0) {
@@ -211,27 +259,33 @@ static int is_deleted(const struct bsfs_vfile *f)
 	return fstat(f->fd, &st) != 0 || st.st_nlink == 0;
 }
 
-/* Take one out of the list that nobody uses and that is deleted, or unused the
- * longest if there are too many.  Under the lock; the caller closes it. */
-static struct bsfs_vfile *take_idle(struct bsfs_vfiles *v)
+/*
+ * Take one out of the list that nobody uses and that is deleted, or unused the
+ * longest if there are too many.  'only' (NULL: all) is looked at for being
+ * deleted.  Under the lock; the caller closes it.
+ */
+static struct bsfs_vfile *take_idle(const struct bsfs_session *s,
+				    const struct bsfs_vfile *only)
 {
+	struct bsfs_vfiles *v = s->vfiles;
 	struct bsfs_vfile **p, **oldest = NULL, *f;
-	size_t n = 0, mem = 0;
 	int is_too_much = 0;
+	uint64_t mem = 0;
+	size_t n = 0;
 
 	for (p = &v->first; *p && !is_too_much; p = &(*p)->next) {
 		if ((*p)->n_users)
 			continue;
 		n++;
-		mem += bs_archive_mem((*p)->ar);
-		if (is_deleted(*p)) {
+		mem += (*p)->mem;
+		if ((!only || *p == only) && is_deleted(*p)) {
 			oldest = p;
 			is_too_much = 1;
 		} else if (!oldest || (*p)->last_use < (*oldest)->last_use) {
 			oldest = p;
 		}
 	}
-	if (n > IDLE_MAX || mem > IDLE_MEM_MAX)
+	if (n > IDLE_MAX || (n > 1 && mem > s->opt->cache_len / IDLE_MEM_PART))
 		is_too_much = 1;
 	if (!is_too_much)
 		return NULL;
@@ -240,20 +294,25 @@ static struct bsfs_vfile *take_idle(struct bsfs_vfiles *v)
 	return f;
 }
 
-void bsfs_vfiles_tidy(struct bsfs_session *s)
+static void tidy(struct bsfs_session *s, const struct bsfs_vfile *only)
 {
 	struct bsfs_vfiles *v = s->vfiles;
 	struct bsfs_vfile *f;
 
 	do {
 		pthread_mutex_lock(&v->lock);
-		f = take_idle(v);
+		f = take_idle(s, only);
 		pthread_mutex_unlock(&v->lock);
 		if (f) {
 			bsfs_count(s->stats, BSFS_N_OPEN_CONTAINERS, -1);
 			close_vfile(s, f);
 		}
 	} while (f);
+}
+
+void bsfs_vfiles_tidy(struct bsfs_session *s)
+{
+	tidy(s, NULL);
 }
 
 int bsfs_vfile_get(struct bsfs_session *s, const char *path,
@@ -296,16 +355,36 @@ int bsfs_vfile_get(struct bsfs_session *s, const char *path,
 	return 0;
 }
 
+struct bsfs_vfile *bsfs_vfile_in_use(struct bsfs_session *s,
+				     const struct bsfs_identity *identity)
+{
+	struct bsfs_vfiles *v = s->vfiles;
+	struct bsfs_vfile *f;
+
+	pthread_mutex_lock(&v->lock);
+	f = find(v, identity);
+	if (f && f->n_users == 1) {
+		f->n_users = 0;
+		f = NULL;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return f;
+}
+
 void bsfs_vfile_put(struct bsfs_session *s, struct bsfs_vfile *f)
 {
 	struct bsfs_vfiles *v = s->vfiles;
+	int is_idle;
 
 	pthread_mutex_lock(&v->lock);
 	assert(f->n_users > 0);
 	f->last_use = ++v->n_uses;
-	f->n_users--;
+	is_idle = --f->n_users == 0;
 	pthread_mutex_unlock(&v->lock);
-	bsfs_vfiles_tidy(s);
+	/* Every look-up in a bundle comes by here: the others are looked at
+	 * when there is reason to. */
+	if (is_idle)
+		tidy(s, f);
 }
 
 void bsfs_vfiles_free(struct bsfs_session *s)
@@ -328,10 +407,11 @@ void bsfs_vfiles_free(struct bsfs_session *s)
 
 /* ---- Where bytes stand --------------------------------------------------- */
 
-unsigned bsfs_vfile_cut(const struct bsfs_vfile *f, uint64_t off, size_t len,
-			struct bsfs_piece *ret, unsigned max, size_t *ret_len)
+unsigned bsfs_vfile_cut(const struct bsfs_vfile *f, const struct bs_member *m,
+			uint64_t off, size_t len, struct bsfs_piece *ret,
+			unsigned max, size_t *ret_len)
 {
-	uint64_t i = bs_member_extent_at(f->ar, &f->member, off);
+	uint64_t i = bs_member_extent_at(f->ar, m, off);
 	uint64_t chunk = UINT64_MAX;
 	size_t pinned = 0;
 	unsigned n = 0;

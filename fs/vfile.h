@@ -24,10 +24,14 @@ struct bsfs_vfile {
 	int direct_fd; /* -1: the file system cannot */
 	struct bs_source source;
 	struct bs_archive *ar; /* owned */
-	struct bs_member member; /* the file it shows */
 	/* A bit a chunk: it was decoded; it was reported as bad.  Owned. */
 	unsigned char *decoded;
 	unsigned char *reported;
+	/* The files that its hard links stand for, a number for each link,
+	 * sorted; owned.  NULL: it has none. */
+	uint32_t *links;
+	size_t n_links;
+	size_t mem; /* what all this takes: the cache's budget pays for it */
 };
 
 /* What the chunks of a request may take while it is answered: those of a
@@ -59,6 +63,11 @@ int bsfs_vfile_get(struct bsfs_session *s, const char *path,
 		   struct bsfs_vfile **ret);
 void bsfs_vfile_put(struct bsfs_session *s, struct bsfs_vfile *f);
 
+/* The container of that identity if somebody uses it, by whatever name or none:
+ * it has one user more.  Or NULL. */
+struct bsfs_vfile *bsfs_vfile_in_use(struct bsfs_session *s,
+				     const struct bsfs_identity *identity);
+
 /* Close what nobody uses and is deleted, or too much to keep. */
 void bsfs_vfiles_tidy(struct bsfs_session *s);
 
@@ -67,12 +76,13 @@ enum bs_result bsfs_peek(int fd, uint64_t size, struct bs_summary *ret,
 			 struct bs_error *err);
 
 /*
- * Cut [off, off + len) of the file, which lies within its size, into pieces:
+ * Cut [off, off + len) of the file 'm', which lies within its size, into pieces:
  * up to 'max' of them, and no more than BSFS_PINNED_MAX bytes of chunks; returns
  * how many and in *ret_len the bytes they cover.
  */
-unsigned bsfs_vfile_cut(const struct bsfs_vfile *f, uint64_t off, size_t len,
-			struct bsfs_piece *ret, unsigned max, size_t *ret_len);
+unsigned bsfs_vfile_cut(const struct bsfs_vfile *f, const struct bs_member *m,
+			uint64_t off, size_t len, struct bsfs_piece *ret,
+			unsigned max, size_t *ret_len);
 
 /* Set the bit of 'chunk' in one of the above, atomically; 1 if it was set. */
 int bsfs_vfile_mark(unsigned char *bits, uint64_t chunk);

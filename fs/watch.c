@@ -264,5 +264,7 @@ int bsfs_watch_add(struct bsfs_session *s, const char *path)
 
 void bsfs_watch_remove(struct bsfs_session *s, int watch)
 {
-	inotify_rm_watch(s->watch->inotify_fd, watch);
+	/* The mount may have ended, and with it the watcher. */
+	if (s->watch)
+		inotify_rm_watch(s->watch->inotify_fd, watch);
 }

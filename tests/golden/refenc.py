@@ -416,7 +416,7 @@ class Container:
         return b"".join(out)
 
     def member_records(self):
-        members, extents, names = b"", b"", b""
+        members, extents, names = bytearray(), bytearray(), bytearray()
         n = 0
         for m in self.members:
             raw = self.bytes_of(m)
