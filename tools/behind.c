@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cmd.h"
 #include "container.h"
 #include "files.h"
 #include "fs.h"
@@ -43,13 +44,17 @@ static size_t mount_len(char *dir)
 	return 0;
 }
 
-int bst_is_in_mount(const char *path)
+int bst_refuse_mounted(const char *path)
 {
-	char *real = strdup(path);
-	int ret = real && mount_len(real) > 0;
+	char *real = realpath(path, NULL);
+	size_t len = real ? mount_len(real) : 0;
 
+	if (len)
+		bst_error("%s is mounted by bigsmall; unmount it first: "
+			  "bigsmall umount %.*s",
+			  path, (int)len, real);
 	free(real);
-	return ret;
+	return len ? BST_EXIT_REFUSED : BST_EXIT_OK;
 }
 
 /* The directory of the store that is shown as 'dir', or NULL. */

@@ -13,7 +13,8 @@
  */
 char *bst_behind_mount(const char *path);
 
-/* Whether a real path lies in a mount of ours. */
-int bst_is_in_mount(const char *path);
+/* Refuse, with a sentence, to change what lies in a mount of ours; returns an
+ * exit code. */
+int bst_refuse_mounted(const char *path);
 
 #endif /* BST_BEHIND_H */

@@ -496,9 +496,9 @@ static int compress_all(struct compress *c, struct source *s, size_t n)
 /* In place, a file must be what its name says, and not shown by a mount. */
 static int check_in_place(const struct source *s)
 {
-	char *dir, *real;
 	struct stat st;
-	int code = BST_EXIT_OK;
+	char *dir;
+	int code;
 
 	if (lstat(s->src, &st) == 0 && S_ISLNK(st.st_mode))
 		return bst_usage("compress",
@@ -506,14 +506,7 @@ static int check_in_place(const struct source *s)
 				 "that it leads to.",
 				 s->src);
 	dir = bst_dir_name(s->src);
-	real = dir ? realpath(dir, NULL) : NULL;
-	if (real && bst_is_in_mount(real)) {
-		bst_error("%s is mounted by bigsmall; unmount it first: "
-			  "bigsmall umount %s",
-			  real, real);
-		code = BST_EXIT_REFUSED;
-	}
-	free(real);
+	code = dir ? bst_refuse_mounted(dir) : BST_EXIT_OK;
 	free(dir);
 	return code;
 }

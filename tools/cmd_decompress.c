@@ -134,16 +134,8 @@ static int restore_bundle(struct decompress *d, struct bst_restore *job)
 static int check_in_place(const char *src)
 {
 	char *dir = bst_dir_name(src);
-	char *real = dir ? realpath(dir, NULL) : NULL;
-	int code = BST_EXIT_OK;
+	int code = dir ? bst_refuse_mounted(dir) : BST_EXIT_OK;
 
-	if (real && bst_is_in_mount(real)) {
-		bst_error("%s is mounted by bigsmall; unmount it first: "
-			  "bigsmall umount %s",
-			  real, real);
-		code = BST_EXIT_REFUSED;
-	}
-	free(real);
 	free(dir);
 	return code;
 }

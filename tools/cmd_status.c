@@ -330,14 +330,15 @@ static void tell(const struct mount *m)
 	char a[BST_SIZE_LEN], b[BST_SIZE_LEN], c[BST_SIZE_LEN];
 	uint64_t models = stat_of(m, "models"), n, all;
 
-	bst_print("%s: when mounted, %llu compressed file%s", m->dir,
+	bst_print("%s: %llu compressed file%s", m->dir,
 		  (unsigned long long)models, models == 1 ? "" : "s");
 	if (models)
 		printf(", %s shown from %s stored, %s saved",
 		       bst_size(a, stat_of(m, "shown_bytes")),
 		       bst_size(b, stat_of(m, "stored_bytes")),
 		       bst_size(c, saved_by(m)));
-	bst_print("\n  %-9s %s\n", "store", m->store);
+	printf("\n");
+	bst_print("  %-9s %s\n", "store", m->store);
 	n = stat_of(m, "open_files");
 	printf("  %-9s %llu open file%s\n", "readers", (unsigned long long)n,
 	       n == 1 ? "" : "s");

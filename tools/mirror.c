@@ -48,24 +48,14 @@ static const char *top_of(const struct mirror *w)
 
 /* ---- What may be done ---------------------------------------------------- */
 
-static int say_mounted(const char *path)
-{
-	bst_error("%s is mounted by bigsmall; unmount it first: bigsmall "
-		  "umount %s",
-		  path, path);
-	return BST_EXIT_REFUSED;
-}
-
 /* Nothing in a mount of ours can be replaced; one may also be further down. */
 static int check_mounts(const struct mirror *w)
 {
 	const struct bst_tree *t = &w->tree;
 	dev_t dev = t->st.st_dev;
-	int code = BST_EXIT_OK;
+	int code = bst_refuse_mounted(t->root);
 	size_t i;
 
-	if (bst_is_in_mount(t->real))
-		return say_mounted(t->root);
 	for (i = 0; i < t->n && code == BST_EXIT_OK; i++) {
 		char *full;
 
@@ -75,8 +65,7 @@ static int check_mounts(const struct mirror *w)
 		full = bst_join(t->real, t->entry[i].path);
 		if (!full)
 			return say_no_memory();
-		if (bst_is_in_mount(full))
-			code = say_mounted(full);
+		code = bst_refuse_mounted(full);
 		free(full);
 	}
 	return code;

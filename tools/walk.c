@@ -313,7 +313,8 @@ static int judge_link(struct bst_tree *t, const struct level *level,
 	if (stat(full, &st) != 0) {
 		e->is_dangling = 1;
 		e->is_loop = errno == ELOOP;
-		e->is_stored = is_container_at(place);
+		e->is_stored = !e->is_loop && (lstat(place, &st) == 0 ||
+					       is_container_at(place));
 	}
 	e->leads_out = !bst_is_below(place, t->real);
 	if (e->leads_out) {

@@ -27,7 +27,8 @@ struct bst_entry {
 	unsigned char leads_out; /* a link that leaves the tree */
 	unsigned char is_dangling; /* a link that leads to nothing */
 	unsigned char is_loop; /* likewise, but to itself */
-	unsigned char is_stored; /* likewise, but a .bs is there instead */
+	unsigned char is_stored; /* likewise, but a .bs is there instead, or a
+				  * link that is judged by itself */
 	unsigned char is_rewritten; /* 'target' says it another way */
 	size_t same_as; /* an earlier name of the same file */
 };

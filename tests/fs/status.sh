@@ -50,7 +50,7 @@ begin_mount
 cat mnt/m.safetensors >/dev/null
 exec 3<mnt/n.safetensors
 status 0 "$work/mnt"
-prints "^$work/mnt: when mounted, 2 compressed files, .* shown from .* saved"
+prints "^$work/mnt: 2 compressed files, .* shown from .* saved$"
 prints "store *$work/store"
 prints 'readers *1 open file$'
 prints 'problems *bad.bs: '
