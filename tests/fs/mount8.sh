@@ -108,6 +108,13 @@ mount -T fstab -a -v >out 2>err || fail "mount -a again: exit $?: $(cat err)"
 grep -q "$work/mnt *: already mounted" out || fail "mount -a: $(cat out)"
 is "mounts after mount -a twice" 1 "$(grep -c " $work/mnt " /proc/self/mounts)"
 check "mount -a"
+{
+	cat fstab
+	echo "$work/absent $work/later bigsmall defaults 0 0"
+} >fstab.bad
+mount -T fstab.bad -a >out 2>err
+is "exit: mount -a, of which one fails" 64 $?
+check "mount -a, of which one fails"
 mount -T fstab "$work/store" >out || fail "in place by fstab: exit $?"
 same store/m.safetensors orig/m.safetensors
 umount "$work/store" || fail "umount in place: exit $?"
