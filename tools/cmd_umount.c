@@ -41,7 +41,7 @@ static int unmount_as_root(const char *path, int is_lazy)
 	return BST_EXIT_SYSTEM;
 }
 
-/* fusermount3 says itself what is wrong. */
+/* fusermount3 says itself what is wrong, but not what helps. */
 static int unmount_as_user(char *path, int is_lazy)
 {
 	char *argv[] = { (char[]){ "fusermount3" },
@@ -68,6 +68,10 @@ static int unmount_as_user(char *path, int is_lazy)
 	if (waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
 	    WEXITSTATUS(status) == 0)
 		return BST_EXIT_OK;
+	if (!is_lazy)
+		bst_error("if %s is in use, close what reads it, or detach it "
+			  "with: bigsmall umount -l %s",
+			  path, path);
 	return BST_EXIT_SYSTEM;
 }
 
