@@ -2,25 +2,73 @@
 /*
  * checksum.c - XXH3 and SHA-256
  *
- * The only file that includes xxHash and OpenSSL.  XXH3 is inlined:
- * Debian's shared library is several times slower, and a chunk is summed on
- * every read.
+ * The only file that includes xxHash and OpenSSL.  XXH3 is inlined, a chunk
+ * being summed on every read: Debian's shared library is built for the oldest
+ * CPUs.  xxHash has loops for newer ones, which it compiles where its own
+ * dispatcher for x86 asks for them; here the table of kernels does.
  */
 
 #include "checksum.h"
 
 #include "bigsmall.h"
+#include "kernels.h"
 
+#ifdef __x86_64__
+#include <immintrin.h>
+#define XXH_TARGET_AVX2 __attribute__((target("avx2")))
+#define XXH_TARGET_AVX512 __attribute__((target("avx512f")))
+#define XXH_ACC_ALIGN 64
+#define XXH_DISPATCH_AVX2 1
+#define XXH_DISPATCH_AVX512 1
+#endif
 #define XXH_INLINE_ALL
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
+/* What XXH3 takes as short, and has no vectors for. */
+#define SHORT_MAX XXH3_MIDSIZE_MAX
+
 uint64_t bs_xxh3_64(const void *data, size_t len)
+{
+	return bs_kernels()->xxh3_64(data, len);
+}
+
+uint64_t bs_xxh3_64_scalar(const void *data, size_t len)
 {
 	return XXH3_64bits(data, len);
 }
+
+#ifdef __x86_64__
+
+#if XXH_VERSION_NUMBER >= 802
+#define ACCUMULATE(isa) XXH3_accumulate_##isa
+#else
+#define ACCUMULATE(isa) XXH3_accumulate_512_##isa
+#endif
+
+XXH_TARGET_AVX2 uint64_t bs_xxh3_64_avx2(const void *data, size_t len)
+{
+	if (len <= SHORT_MAX)
+		return XXH3_64bits(data, len);
+	return XXH3_hashLong_64b_internal(data, len, XXH3_kSecret,
+					  sizeof(XXH3_kSecret),
+					  ACCUMULATE(avx2),
+					  XXH3_scrambleAcc_avx2);
+}
+
+XXH_TARGET_AVX512 uint64_t bs_xxh3_64_avx512(const void *data, size_t len)
+{
+	if (len <= SHORT_MAX)
+		return XXH3_64bits(data, len);
+	return XXH3_hashLong_64b_internal(data, len, XXH3_kSecret,
+					  sizeof(XXH3_kSecret),
+					  ACCUMULATE(avx512),
+					  XXH3_scrambleAcc_avx512);
+}
+
+#endif
 
 struct bs_hash {
 	enum bs_digest alg;

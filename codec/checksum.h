@@ -11,4 +11,13 @@
 
 uint64_t bs_xxh3_64(const void *data, size_t len);
 
+/* The same, for the table of kernels. */
+typedef uint64_t (*bs_xxh3_64_fn)(const void *data, size_t len);
+
+uint64_t bs_xxh3_64_scalar(const void *data, size_t len);
+#ifdef __x86_64__
+uint64_t bs_xxh3_64_avx2(const void *data, size_t len);
+uint64_t bs_xxh3_64_avx512(const void *data, size_t len);
+#endif
+
 #endif /* BS_CHECKSUM_H */

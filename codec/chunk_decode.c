@@ -3,10 +3,12 @@
  * chunk_decode.c - one chunk, from stored bytes to checked bytes
  *
  * A chunk in planes (docs/format.md 9) is decoded in blocks that stay in the
- * first-level cache.  The coded planes come first, each OR-ed into the
- * elements; then the lanes' states give back the carried bytes, and with them
- * the raw section is whole and can be merged.  Nothing here allocates, and no
- * byte outside 'stored' and 'dst' is touched.
+ * first-level cache, plane after coded plane.  With the last coded plane a
+ * block's raw bits are merged at once, so that with one coded plane, which is
+ * usual, elements are written once and never read.  Only the end of the raw
+ * section has to wait: the lanes carry it, and give it back when all symbols
+ * are decoded.  Nothing here allocates, and no byte outside 'stored' and 'dst'
+ * is touched.
  */
 
 #include "bits.h"
@@ -15,11 +17,27 @@
 #include "model.h"
 #include "workspace.h"
 
+#include <assert.h>
+
 #define CHECK(cond)                            \
 	do {                                   \
 		if (!(cond))                   \
 			return BS_ERR_CORRUPT; \
 	} while (0)
+
+/* Elements decoded and merged at a time.  A multiple of LANES, at most BLOCK:
+ * symbols, classes and elements of 2048 leave room for two tables in 32 KiB. */
+#define STEP 2048
+
+/* A term whose source is in the raw section: eight bits of a plane or the fewer
+ * that are left, or what one part of the element takes of them. */
+struct raw_term {
+	size_t off[PIECES_MAX]; /* of its pieces in the section */
+	struct bs_term t; /* src not set */
+};
+
+/* Sources, and the parts that cut some of them. */
+#define RAW_TERMS_MAX (8 + PLANES_MAX + PLANES_MAX * PARTS_MAX)
 
 /* The parts of the stored bytes, found and measured. */
 struct layout {
@@ -34,6 +52,9 @@ struct layout {
 	const uint8_t *raw;
 	size_t raw_len; /* of the section */
 	size_t raw_stored; /* without the carried bytes */
+	size_t n_early; /* elements before any with carried bits */
+	struct raw_term raw_terms[RAW_TERMS_MAX];
+	unsigned n_raw_terms;
 	uint8_t carried[CARRY_MAX];
 };
 
@@ -43,16 +64,80 @@ static bool is_raw(const struct bs_plane *p, const struct bs_freq *local)
 	       (p->coding == PLANE_LOCAL && !local->prob_bits);
 }
 
-static size_t raw_plane_len(const struct bs_plane *p, size_t n)
+/* The offsets of the pieces of 'bits' bits, at most 8, in the section. */
+static void add_pieces(struct layout *lay, unsigned bits,
+		       size_t off[PIECES_MAX])
 {
-	unsigned left = p->width, bits;
-	size_t len = 0;
+	unsigned k = 0, here;
 
-	for (; left; left -= bits) {
-		bits = bs_piece_bits(left);
-		len += bs_piece_len(bits, n);
+	for (; bits; bits -= here) {
+		here = bs_piece_bits(bits);
+		off[k++] = lay->raw_len;
+		lay->raw_len += bs_piece_len(here, lay->n);
 	}
-	return len;
+}
+
+static void add_raw_plane(struct layout *lay, const struct bs_plane *p)
+{
+	struct bs_segment seg[PARTS_MAX];
+	unsigned first, bits, n_seg, i;
+	size_t off[PIECES_MAX] = { 0 };
+
+	for (first = 0; first < p->width; first += bits) {
+		bits = p->width - first < 8 ? p->width - first : 8;
+		add_pieces(lay, bits, off);
+		n_seg = bs_segments(p, first, bits, seg);
+		for (i = 0; i < n_seg; i++) {
+			struct raw_term *r =
+				&lay->raw_terms[lay->n_raw_terms++];
+
+			assert(lay->n_raw_terms <= RAW_TERMS_MAX);
+			memcpy(r->off, off, sizeof(off));
+			r->t = (struct bs_term){
+				.entry_bits = (uint8_t)bits,
+				.shift = seg[i].src_shift,
+				.bits = seg[i].bits,
+				.lo = seg[i].lo,
+			};
+		}
+	}
+}
+
+/* The first element, a multiple of 64, of whose bits in a piece the lanes carry
+ * some. */
+static size_t first_carried(const struct layout *lay, size_t off, unsigned bits)
+{
+	size_t here = lay->raw_stored > off ? lay->raw_stored - off : 0;
+
+	if (here >= bs_piece_len(bits, lay->n))
+		return lay->n;
+	return here / (8 * (size_t)bits) * 64;
+}
+
+/* How many bytes of the raw section the lanes carry, and which elements have
+ * none of their bits there: whole groups of 64. */
+static void measure_carry(struct layout *lay)
+{
+	size_t carry = lay->has_coded ? lay->raw_len & ~(size_t)1 : 0;
+	unsigned i;
+
+	if (carry > CARRY_MAX)
+		carry = CARRY_MAX;
+	lay->raw_stored = lay->raw_len - carry;
+	lay->n_early = lay->n;
+	for (i = 0; i < lay->n_raw_terms; i++) {
+		const struct raw_term *r = &lay->raw_terms[i];
+		unsigned bits = r->t.entry_bits, k = 0, here;
+
+		for (; bits; bits -= here, k++) {
+			size_t n;
+
+			here = bs_piece_bits(bits);
+			n = first_carried(lay, r->off[k], here);
+			if (n < lay->n_early)
+				lay->n_early = n;
+		}
+	}
 }
 
 /* Local tables; *ret_at moves past them. */
@@ -92,7 +177,7 @@ static enum bs_result read_layout(struct layout *lay, struct bs_workspace *ws,
 {
 	uint64_t escapes_len = 0, words_len;
 	enum bs_result res;
-	size_t at = 4, carry;
+	size_t at = 4;
 	unsigned i;
 
 	CHECK(len >= at);
@@ -113,13 +198,9 @@ static enum bs_result read_layout(struct layout *lay, struct bs_workspace *ws,
 		return res;
 	for (i = 0; i < lay->desc->n_planes; i++) {
 		if (is_raw(&lay->desc->planes[i], &ws->local[i]))
-			lay->raw_len +=
-				raw_plane_len(&lay->desc->planes[i], lay->n);
+			add_raw_plane(lay, &lay->desc->planes[i]);
 	}
-	carry = lay->has_coded ? lay->raw_len & ~(size_t)1 : 0;
-	if (carry > CARRY_MAX)
-		carry = CARRY_MAX;
-	lay->raw_stored = lay->raw_len - carry;
+	measure_carry(lay);
 
 	lay->states = stored + at;
 	at += lay->has_coded ? STATES_LEN : 0;
@@ -134,6 +215,102 @@ static enum bs_result read_layout(struct layout *lay, struct bs_workspace *ws,
 	CHECK(len - at == lay->raw_stored);
 	CHECK(lay->has_coded || !words_len);
 	return BS_OK;
+}
+
+/* ---- Merging ------------------------------------------------------------ */
+
+/* Any number of terms. */
+static void merge(void *dst, unsigned unit, size_t n, const uint64_t *base,
+		  const struct bs_term *terms, unsigned n_terms)
+{
+	const struct bs_kernels *k = bs_kernels();
+
+	while (n_terms > TERMS_MAX) {
+		k->plane_merge(dst, unit, n, base, terms, TERMS_MAX);
+		base = NULL;
+		terms += TERMS_MAX;
+		n_terms -= TERMS_MAX;
+	}
+	k->plane_merge(dst, unit, n, base, terms, n_terms);
+}
+
+/* The raw bits of elements from the i-th, a multiple of 64, on; none of them
+ * carried.  Returns how many terms. */
+static unsigned raw_terms(const struct layout *lay, size_t i,
+			  struct bs_term *ret)
+{
+	unsigned k, piece, bits, here;
+
+	for (k = 0; k < lay->n_raw_terms; k++) {
+		const struct raw_term *r = &lay->raw_terms[k];
+
+		ret[k] = r->t;
+		bits = r->t.entry_bits;
+		for (piece = 0; bits; bits -= here, piece++) {
+			here = bs_piece_bits(bits);
+			ret[k].src[piece] =
+				lay->raw + r->off[piece] + i * here / 8;
+		}
+	}
+	return lay->n_raw_terms;
+}
+
+/* The raw planes of a chunk without coded ones. */
+static void merge_raw(const struct layout *lay, const uint64_t *base,
+		      uint8_t *dst)
+{
+	struct bs_term terms[RAW_TERMS_MAX];
+	unsigned n_terms;
+	size_t i, n;
+
+	for (i = 0; i < lay->n; i += n) {
+		n = lay->n - i < STEP ? lay->n - i : STEP;
+		n_terms = raw_terms(lay, i, terms);
+		merge(dst + i * lay->desc->unit, lay->desc->unit, n, base,
+		      terms, n_terms);
+	}
+}
+
+/* Copy 'len' bytes at 'off' of the raw section, carried bytes included. */
+static void copy_raw(const struct layout *lay, uint8_t *dst, size_t off,
+		     size_t len)
+{
+	size_t here = off < lay->raw_stored ? lay->raw_stored - off : 0;
+
+	here = here < len ? here : len;
+	memcpy(dst, lay->raw + off, here);
+	if (here < len)
+		memcpy(dst + here,
+		       lay->carried + (off + here - lay->raw_stored),
+		       len - here);
+}
+
+/* The raw bits of the elements that had to wait for carried ones: few. */
+static void merge_late(const struct layout *lay, struct bs_workspace *ws,
+		       uint8_t *dst)
+{
+	unsigned unit = lay->desc->unit, k, piece, bits, here;
+	size_t i, n, len;
+
+	for (i = lay->n_early; i < lay->n; i += n) {
+		n = lay->n - i < BLOCK ? lay->n - i : BLOCK;
+		for (k = 0; k < lay->n_raw_terms; k++) {
+			const struct raw_term *r = &lay->raw_terms[k];
+			struct bs_term t = r->t;
+			uint8_t *to = ws->patch;
+
+			bits = t.entry_bits;
+			for (piece = 0; bits; bits -= here, piece++) {
+				here = bs_piece_bits(bits);
+				len = bs_piece_len(here, n);
+				copy_raw(lay, to, r->off[piece] + i * here / 8,
+					 len);
+				t.src[piece] = to;
+				to += len;
+			}
+			merge(dst + i * unit, unit, n, NULL, &t, 1);
+		}
+	}
 }
 
 /* ---- Coded planes ------------------------------------------------------- */
@@ -151,87 +328,25 @@ static enum bs_result check_classes(const struct bs_classes *rows,
 }
 
 /* q[i] = class of the row + class of the column of element at + i */
-static void sum_classes(uint16_t *q, const struct bs_classes *rows,
+static void sum_classes(uint16_t *restrict q, const struct bs_classes *rows,
 			const struct bs_classes *columns, uint64_t width,
 			uint64_t at, size_t n)
 {
 	uint64_t row = at / width, column = at % width;
-	size_t i = 0;
+	size_t m, k;
 
-	while (i < n) {
-		size_t m = n - i;
-		unsigned base = rows->class ? rows->class[row] : 0;
-		size_t k;
+	for (; n; n -= m, q += m) {
+		uint16_t base = rows->class ? rows->class[row] : 0;
+		const uint8_t *restrict class = columns->class;
 
-		if (m > width - column)
-			m = width - column;
-		for (k = 0; k < m; k++)
-			q[i + k] =
-				(uint16_t)(base +
-					   (columns->class ? columns->class
-								     [column + k]
-							   : 0));
-		i += m;
+		m = n < width - column ? n : width - column;
+		for (k = 0; class && k < m; k++)
+			q[k] = (uint16_t)(base + class[column + k]);
+		for (k = 0; !class && k < m; k++)
+			q[k] = base;
 		row++;
 		column = 0;
 	}
-}
-
-/*
- * Symbols to values, bytes where the plane's width allows: half the work for
- * all that follows.  'q' as for rans_decode.  Sums are of 'type', so that
- * vectors hold as many as they can.
- */
-#define TO_VALUES(type)                                                      \
-	do {                                                                 \
-		type *restrict to = value;                                   \
-		type mask = (type)((1u << p->width) - 1);                    \
-		type base = (type)p->base;                                   \
-                                                                             \
-		for (i = 0; i < n; i++) {                                    \
-			type v = (type)(sym[i] + base);                      \
-                                                                             \
-			if (q)                                               \
-				v = (type)(v + ((uint32_t)q[i] >>            \
-						p->table_log2 << p->shift)); \
-			to[i] = v & mask;                                    \
-		}                                                            \
-	} while (0)
-
-static void to_values(const struct bs_plane *p, const uint8_t *restrict sym,
-		      const uint16_t *restrict q, void *value, size_t n)
-{
-	size_t i;
-
-	if (p->width <= 8)
-		TO_VALUES(uint8_t);
-	else
-		TO_VALUES(uint16_t);
-}
-
-/* Replace the values of escaped elements by the next escapes. */
-static enum bs_result take_escapes(struct layout *lay, unsigned plane,
-				   const uint8_t *sym, void *value, size_t n)
-{
-	const struct bs_plane *p = &lay->desc->planes[plane];
-	unsigned len = bs_escape_len(p);
-	uint32_t mask = (1u << p->width) - 1;
-	const uint8_t *end = sym + n, *at = sym;
-
-	/* Escapes are rare: memchr() passes over the rest. */
-	while ((at = memchr(at, p->escape, (size_t)(end - at)))) {
-		CHECK(lay->n_escapes[plane] > 0);
-		lay->n_escapes[plane]--;
-		if (len == 1)
-			((uint8_t *)value)[at - sym] =
-				(uint8_t)(*lay->escapes & mask);
-		else
-			((uint16_t *)value)[at - sym] =
-				(uint16_t)(get_u16(lay->escapes) & mask);
-		lay->escapes += len;
-		at++;
-	}
-	return BS_OK;
 }
 
 /* What decoding one plane needs, the same for shared and local tables. */
@@ -240,52 +355,116 @@ struct plane_job {
 	unsigned index;
 	unsigned prob_bits;
 	const bs_slot *slots;
-	const struct bs_classes *rows;
+	const struct bs_classes *rows; /* NULL: no classes */
 	const struct bs_classes *columns;
+	unsigned q_max; /* of any row and column together */
 	uint64_t width; /* elements a row */
 	uint64_t first; /* the chunk's first element, in the blob */
+	const uint64_t *base; /* of elements; NULL: they have it already */
+	bool is_last; /* raw bits are merged with this plane */
 };
+
+/* Where the bits of a coded plane come from.  Returns how many terms. */
+static unsigned coded_terms(const struct plane_job *job,
+			    const struct bs_workspace *ws, struct bs_term *ret)
+{
+	const struct bs_plane *p = job->p;
+	struct bs_segment seg[PARTS_MAX];
+	unsigned n = bs_segments(p, 0, p->width, seg), i;
+
+	for (i = 0; i < n; i++) {
+		ret[i] = (struct bs_term){
+			.src = { ws->sym },
+			.q = job->q_max >> p->table_log2 ? ws->q : NULL,
+			.add = (uint16_t)p->base,
+			.entry_bits = 8,
+			.q_drop = p->table_log2,
+			.q_shift = p->shift,
+			.shift = seg[i].src_shift,
+			.bits = seg[i].bits,
+			.lo = seg[i].lo,
+		};
+	}
+	return n;
+}
+
+/* Put the next escapes in place of the values of escaped elements.  'terms'
+ * are the plane's own. */
+static enum bs_result take_escapes(struct layout *lay, unsigned plane,
+				   const struct bs_term *terms,
+				   unsigned n_terms, uint8_t *dst, size_t n)
+{
+	const struct bs_plane *p = &lay->desc->planes[plane];
+	unsigned len = bs_escape_len(p), unit = lay->desc->unit, k;
+	const uint8_t *sym = terms[0].src[0], *end = sym + n, *at = sym;
+
+	/* Escapes are rare: memchr() passes over the rest. */
+	while ((at = memchr(at, p->escape, (size_t)(end - at)))) {
+		uint8_t *to = dst + (size_t)(at - sym) * unit;
+		uint64_t element = 0, value;
+
+		CHECK(lay->n_escapes[plane] > 0);
+		lay->n_escapes[plane]--;
+		value = len == 1 ? *lay->escapes : get_u16(lay->escapes);
+		lay->escapes += len;
+		memcpy(&element, to, unit);
+		for (k = 0; k < n_terms; k++) {
+			const struct bs_term *t = &terms[k];
+			uint64_t mask = (UINT64_C(1) << t->bits) - 1;
+
+			element &= ~(mask << t->lo);
+			element |= (value >> t->shift & mask) << t->lo;
+		}
+		memcpy(to, &element, unit);
+		at++;
+	}
+	return BS_OK;
+}
+
+/* Elements [i, i + n) of one plane, all or none of them early. */
+static enum bs_result decode_step(const struct plane_job *job,
+				  struct layout *lay, struct bs_rans_dec *d,
+				  struct bs_workspace *ws, uint8_t *dst,
+				  size_t i, size_t n)
+{
+	struct bs_term terms[PARTS_MAX + RAW_TERMS_MAX];
+	const struct bs_plane *p = job->p;
+	unsigned table_mask = (1u << p->table_log2) - 1;
+	unsigned n_coded, n_terms;
+	enum bs_result res;
+
+	if (job->rows)
+		sum_classes(ws->q, job->rows, job->columns, job->width,
+			    job->first + i, n);
+	res = bs_kernels()->rans_decode(d, job->slots, job->prob_bits,
+					job->rows && table_mask ? ws->q : NULL,
+					table_mask, ws->sym, n);
+	if (res)
+		return res;
+	n_coded = n_terms = coded_terms(job, ws, terms);
+	if (job->is_last && i < lay->n_early)
+		n_terms += raw_terms(lay, i, terms + n_coded);
+	dst += i * lay->desc->unit;
+	merge(dst, lay->desc->unit, n, job->base, terms, n_terms);
+	if (p->escape == NO_ESCAPE)
+		return BS_OK;
+	return take_escapes(lay, job->index, terms, n_coded, dst, n);
+}
 
 static enum bs_result decode_plane(const struct plane_job *job,
 				   struct layout *lay, struct bs_rans_dec *d,
 				   struct bs_workspace *ws, uint8_t *dst)
 {
-	const struct bs_kernels *k = bs_kernels();
-	const struct bs_plane *p = job->p;
-	bool has_q = job->rows && (job->rows->class || job->columns->class);
-	const uint16_t *q = has_q ? ws->q : NULL;
-	unsigned unit = lay->desc->unit, n_seg, s;
-	struct bs_segment seg[PARTS_MAX];
 	enum bs_result res;
 	size_t i, n;
 
-	n_seg = bs_segments(p, 0, p->width, seg);
 	for (i = 0; i < lay->n; i += n) {
-		const void *src = ws->sym;
-		unsigned src_bytes = 1;
+		size_t end = i < lay->n_early ? lay->n_early : lay->n;
 
-		n = lay->n - i < BLOCK ? lay->n - i : BLOCK;
-		if (has_q)
-			sum_classes(ws->q, job->rows, job->columns, job->width,
-				    job->first + i, n);
-		res = k->rans_decode(d, job->slots, job->prob_bits, q,
-				     (1u << p->table_log2) - 1, ws->sym, n);
+		n = end - i < STEP ? end - i : STEP;
+		res = decode_step(job, lay, d, ws, dst, i, n);
 		if (res)
 			return res;
-		if (p->coding == PLANE_CODED) {
-			to_values(p, ws->sym, q, ws->value, n);
-			src = ws->value;
-			src_bytes = bs_escape_len(p);
-		}
-		if (p->escape != NO_ESCAPE) {
-			res = take_escapes(lay, job->index, ws->sym, ws->value,
-					   n);
-			if (res)
-				return res;
-		}
-		for (s = 0; s < n_seg; s++)
-			k->plane_or(dst + i * unit, unit, src, src_bytes, n,
-				    seg[s].src_shift, seg[s].bits, seg[s].lo);
 	}
 	return lay->n_escapes[job->index] ? BS_ERR_CORRUPT : BS_OK;
 }
@@ -307,40 +486,63 @@ static enum bs_result take_carried(struct layout *lay,
 	return BS_OK;
 }
 
+/* The job of plane i, if it is coded here. */
+static bool make_job(struct plane_job *ret, const struct layout *lay,
+		     const struct bs_model *m, struct bs_workspace *ws,
+		     unsigned i)
+{
+	const struct bs_plane *p = &lay->desc->planes[i];
+
+	*ret = (struct plane_job){ .p = p, .index = i };
+	if (p->coding == PLANE_CODED) {
+		ret->prob_bits = m->planes[i].prob_bits;
+		ret->slots = m->planes[i].slots;
+		ret->q_max = m->planes[i].q_max;
+		if (m->planes[i].rows.class || m->planes[i].columns.class) {
+			ret->rows = &m->planes[i].rows;
+			ret->columns = &m->planes[i].columns;
+		}
+		return true;
+	}
+	ret->prob_bits = ws->local[i].prob_bits;
+	ret->slots = ws->local_slots;
+	return p->coding == PLANE_LOCAL && ret->prob_bits;
+}
+
 static enum bs_result decode_coded(struct layout *lay, const struct bs_model *m,
 				   uint64_t width, uint64_t first,
+				   const uint64_t *base,
 				   struct bs_workspace *ws, uint8_t *dst)
 {
+	struct plane_job job;
 	struct bs_rans_dec d;
 	enum bs_result res;
-	unsigned i;
+	unsigned i, last = 0;
 
 	for (i = 0; i < LANES; i++)
 		d.x[i] = get_u32(lay->states + 4 * (size_t)i);
 	d.words = lay->words;
 	d.end = lay->words_end;
 	for (i = 0; i < lay->desc->n_planes; i++) {
-		const struct bs_plane *p = &lay->desc->planes[i];
-		struct plane_job job = { .p = p, .index = i };
-
-		if (p->coding == PLANE_CODED) {
-			job.prob_bits = m->planes[i].prob_bits;
-			job.slots = m->planes[i].slots;
-			job.rows = &m->planes[i].rows;
-			job.columns = &m->planes[i].columns;
-			job.width = width;
-			job.first = first;
+		if (make_job(&job, lay, m, ws, i))
+			last = i;
+	}
+	for (i = 0; i <= last; i++) {
+		if (!make_job(&job, lay, m, ws, i))
+			continue;
+		job.width = width;
+		job.first = first;
+		job.base = base;
+		job.is_last = i == last;
+		base = NULL;
+		if (job.rows) {
 			res = check_classes(job.rows, job.columns, width,
 					    first + lay->n);
 			if (res)
 				return res;
-		} else if (p->coding == PLANE_LOCAL && ws->local[i].prob_bits) {
-			job.prob_bits = ws->local[i].prob_bits;
-			bs_freq_slots(&ws->local[i], ws->local_slots);
-			job.slots = ws->local_slots;
-		} else {
-			continue;
 		}
+		if (job.p->coding == PLANE_LOCAL)
+			bs_freq_slots(&ws->local[i], ws->local_slots);
 		res = decode_plane(&job, lay, &d, ws, dst);
 		if (res)
 			return res;
@@ -348,75 +550,7 @@ static enum bs_result decode_coded(struct layout *lay, const struct bs_model *m,
 	return take_carried(lay, &d);
 }
 
-/* ---- Raw and constant planes -------------------------------------------- */
-
-/* 'len' bytes at 'off' of the raw section, carried bytes included. */
-static const uint8_t *raw_bytes(const struct layout *lay,
-				struct bs_workspace *ws, size_t off, size_t len)
-{
-	size_t here;
-
-	if (off + len <= lay->raw_stored)
-		return lay->raw + off;
-	here = off < lay->raw_stored ? lay->raw_stored - off : 0;
-	memcpy(ws->patch, lay->raw + off, here);
-	memcpy(ws->patch + here, lay->carried + (off + here - lay->raw_stored),
-	       len - here);
-	return ws->patch;
-}
-
-/* Value bits [first, first + bits) of n elements at 'dst', from a piece's
- * bytes at 'off' of the raw section. */
-static void merge_piece(const struct layout *lay, struct bs_workspace *ws,
-			const struct bs_plane *p, unsigned first, unsigned bits,
-			size_t off, uint8_t *dst, size_t n)
-{
-	const struct bs_kernels *k = bs_kernels();
-	const uint8_t *src = raw_bytes(lay, ws, off, bs_piece_len(bits, n));
-	struct bs_segment seg[PARTS_MAX];
-	unsigned n_seg, s;
-
-	if (bits < 8) {
-		bs_piece_unpack(ws->piece, src, bits, (n + 63) / 64);
-		src = ws->piece;
-	}
-	n_seg = bs_segments(p, first, bits, seg);
-	for (s = 0; s < n_seg; s++)
-		k->plane_or(dst, lay->desc->unit, src, 1, n, seg[s].src_shift,
-			    seg[s].bits, seg[s].lo);
-}
-
-/* All pieces of n elements from the i-th, a multiple of 64, at 'dst'. */
-static void merge_block(const struct layout *lay, struct bs_workspace *ws,
-			size_t i, uint8_t *dst, size_t n)
-{
-	size_t off = 0; /* of the piece */
-	unsigned k, first, bits;
-
-	for (k = 0; k < lay->desc->n_planes; k++) {
-		const struct bs_plane *p = &lay->desc->planes[k];
-
-		if (!is_raw(p, &ws->local[k]))
-			continue;
-		for (first = 0; first < p->width; first += bits) {
-			bits = bs_piece_bits(p->width - first);
-			merge_piece(lay, ws, p, first, bits,
-				    off + bs_piece_len(bits, i), dst, n);
-			off += bs_piece_len(bits, lay->n);
-		}
-	}
-}
-
-static void merge_raw(const struct layout *lay, struct bs_workspace *ws,
-		      uint8_t *dst)
-{
-	size_t i, n;
-
-	for (i = 0; i < lay->n; i += n) {
-		n = lay->n - i < BLOCK ? lay->n - i : BLOCK;
-		merge_block(lay, ws, i, dst + i * lay->desc->unit, n);
-	}
-}
+/* ---- Planes ------------------------------------------------------------- */
 
 /* The bits that constant planes give every element. */
 static uint64_t constant_bits(const struct bs_model_desc *desc)
@@ -447,28 +581,32 @@ static enum bs_result decode_planes(const struct bs_chunk *chunk,
 				    struct bs_workspace *ws,
 				    const uint8_t *stored, uint8_t *dst)
 {
-	struct layout lay = { 0 };
+	struct layout lay;
 	uint64_t element;
 	enum bs_result res;
 
 	CHECK(m && chunk->raw_len % m->desc.unit == 0 &&
 	      chunk->blob_off % m->desc.unit == 0);
+	/* Not the arrays: they are filled as far as they are used. */
+	lay.has_coded = false;
+	lay.raw_len = 0;
+	lay.n_raw_terms = 0;
+	memset(lay.n_escapes, 0, sizeof(lay.n_escapes));
 	lay.desc = &m->desc;
 	lay.n = chunk->raw_len / m->desc.unit;
 	res = read_layout(&lay, ws, stored, chunk->stored_len);
 	if (res)
 		return res;
 	element = constant_bits(&m->desc);
-	if (element)
-		bs_fill(dst, chunk->raw_len, &element, m->desc.unit);
-	else
-		memset(dst, 0, chunk->raw_len);
-	if (lay.has_coded)
-		res = decode_coded(&lay, m, blob->width,
-				   chunk->blob_off / m->desc.unit, ws, dst);
+	if (!lay.has_coded) {
+		merge_raw(&lay, &element, dst);
+		return BS_OK;
+	}
+	res = decode_coded(&lay, m, blob->width, chunk->blob_off / m->desc.unit,
+			   &element, ws, dst);
 	if (res)
 		return res;
-	merge_raw(&lay, ws, dst);
+	merge_late(&lay, ws, dst);
 	return BS_OK;
 }
 

@@ -9,21 +9,77 @@
 
 #include "kernels.h"
 
+#include "bigsmall.h"
+
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bigsmall.h"
+static bool always(void)
+{
+	return true;
+}
 
-static const struct bs_kernels scalar = {
-	.name = "scalar",
-	.rans_decode = bs_rans_decode_scalar,
-	.plane_or = bs_plane_or_scalar,
+#ifdef __x86_64__
+
+/* The builtins ask the operating system too: whether it saves the registers. */
+static bool has_avx2(void)
+{
+	__builtin_cpu_init();
+	return __builtin_cpu_supports("avx2") &&
+	       __builtin_cpu_supports("popcnt");
+}
+
+static bool has_avx512(void)
+{
+	return has_avx2() && __builtin_cpu_supports("avx512f") &&
+	       __builtin_cpu_supports("avx512bw") &&
+	       __builtin_cpu_supports("avx512dq") &&
+	       __builtin_cpu_supports("avx512vl");
+}
+
+#endif
+
+/* Best first. */
+static const struct {
+	bool (*runs_here)(void);
+	struct bs_kernels k;
+} tables[] = {
+#ifdef __x86_64__
+	{ has_avx512,
+	  {
+		  .name = "avx512",
+		  .rans_decode = bs_rans_decode_avx512,
+		  .plane_merge = bs_plane_merge_avx512,
+		  .xxh3_64 = bs_xxh3_64_avx512,
+	  } },
+	{ has_avx2,
+	  {
+		  .name = "avx2",
+		  .rans_decode = bs_rans_decode_avx2,
+		  .plane_merge = bs_plane_merge_avx2,
+		  .xxh3_64 = bs_xxh3_64_avx2,
+	  } },
+#endif
+	{ always,
+	  {
+		  .name = "scalar",
+		  .rans_decode = bs_rans_decode_scalar,
+		  .plane_merge = bs_plane_merge_scalar,
+		  .xxh3_64 = bs_xxh3_64_scalar,
+	  } },
 };
 
 const struct bs_kernels *bs_kernels_at(unsigned i)
 {
-	return i == 0 ? &scalar : NULL;
+	unsigned t;
+
+	for (t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
+		if (tables[t].runs_here() && i-- == 0)
+			return &tables[t].k;
+	}
+	return NULL;
 }
 
 static const struct bs_kernels *choose(void)

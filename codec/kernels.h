@@ -10,13 +10,15 @@
 #ifndef BS_KERNELS_H
 #define BS_KERNELS_H
 
+#include "checksum.h"
 #include "plane.h"
 #include "rans.h"
 
 struct bs_kernels {
 	const char *name; /* "scalar", ...: what $BIGSMALL_CPU accepts */
 	bs_rans_decode_fn rans_decode;
-	bs_plane_or_fn plane_or;
+	bs_plane_merge_fn plane_merge;
+	bs_xxh3_64_fn xxh3_64;
 };
 
 /* The best table for this CPU, chosen once. */

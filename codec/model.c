@@ -293,6 +293,16 @@ static enum bs_result tables_load(struct pool *pool, const struct bs_plane *p,
 	return BS_OK;
 }
 
+static unsigned class_max(const struct bs_classes *c)
+{
+	unsigned most = 0;
+	uint64_t i;
+
+	for (i = 0; c->class && i < c->n; i++)
+		most = c->class[i] > most ? c->class[i] : most;
+	return most;
+}
+
 static enum bs_result planes_load(struct bs_model *m, struct pool *pool,
 				  const uint64_t *refs)
 {
@@ -315,6 +325,9 @@ static enum bs_result planes_load(struct bs_model *m, struct pool *pool,
 		if (!res)
 			res = classes_load(m, pool, p->column_classes, &left,
 					   &m->planes[i].columns);
+		if (!res)
+			m->planes[i].q_max = class_max(&m->planes[i].rows) +
+					     class_max(&m->planes[i].columns);
 		refs += n_tables(p);
 		slots += (size_t)n_tables(p) << PROB_BITS_MAX;
 	}

@@ -50,6 +50,7 @@ struct bs_model {
 		const bs_slot *slots; /* [1 << table_log2][1 << prob_bits] */
 		struct bs_classes rows;
 		struct bs_classes columns;
+		unsigned q_max; /* of any row's and column's sum */
 	} planes[PLANES_MAX];
 	bs_slot *slots; /* owned: all planes' tables */
 	size_t mem;

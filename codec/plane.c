@@ -141,13 +141,6 @@ static void or_bits(uint8_t *dst, unsigned dst_bytes, const uint8_t *src,
 	}
 }
 
-void bs_plane_or_scalar(void *dst, unsigned unit, const void *src,
-			unsigned src_bytes, size_t n, unsigned src_shift,
-			unsigned bits, unsigned lo)
-{
-	or_bits(dst, unit, src, src_bytes, n, src_shift, bits, lo);
-}
-
 void bs_plane_take8(uint8_t *dst, const void *src, unsigned unit, size_t n,
 		    unsigned lo, unsigned bits, unsigned dst_shift)
 {
@@ -224,6 +217,102 @@ void bs_piece_unpack(uint8_t *dst, const uint8_t *src, unsigned bits,
 			unpack1(dst + 64 * g, src + 8 * g);
 	}
 }
+
+/* ---- Merging ------------------------------------------------------------ */
+
+/* Entries of a strip plus what a term adds to them, in bytes where that is
+ * enough: half the work for all that follows. */
+#define ADD(type)                                                          \
+	do {                                                               \
+		type *restrict to = sum;                                   \
+		const uint8_t *restrict from = entry;                      \
+		const uint16_t *restrict q = t->q ? t->q + at : NULL;      \
+		type add = (type)t->add;                                   \
+		size_t i;                                                  \
+                                                                           \
+		for (i = 0; i < n; i++) {                                  \
+			type v = (type)(from[i] + add);                    \
+                                                                           \
+			if (q)                                             \
+				v = (type)(v + ((uint32_t)q[i] >>          \
+						t->q_drop << t->q_shift)); \
+			to[i] = v;                                         \
+		}                                                          \
+	} while (0)
+
+/* Values of fewer than 8 bits from their pieces; 'at' is a multiple of 64. */
+static void unpack(uint8_t *restrict dst, const struct bs_term *t, size_t at,
+		   size_t n)
+{
+	unsigned done = 0, k = 0, bits;
+	uint8_t piece[STRIP];
+	size_t i;
+
+	for (; done < t->entry_bits; done += bits) {
+		bits = bs_piece_bits(t->entry_bits - done);
+		bs_piece_unpack(done ? piece : dst, t->src[k++] + at * bits / 8,
+				bits, (n + 63) / 64);
+		for (i = 0; done && i < n; i++)
+			dst[i] |= (uint8_t)(piece[i] << done);
+	}
+}
+
+/* Elements [at, at + n) of one term; 'at' is a multiple of 64, n <= STRIP. */
+static void merge_term(uint8_t *dst, unsigned unit, const struct bs_term *t,
+		       size_t at, size_t n)
+{
+	const uint8_t *entry = t->src[0] + at;
+	unsigned sum_bytes = t->shift + t->bits <= 8 ? 1 : 2;
+	uint8_t unpacked[STRIP];
+	uint16_t sums[STRIP];
+	void *sum = sums;
+
+	if (t->entry_bits < 8) {
+		unpack(unpacked, t, at, n);
+		entry = unpacked;
+	}
+	if (!t->add && !t->q) {
+		or_bits(dst, unit, entry, 1, n, t->shift, t->bits, t->lo);
+		return;
+	}
+	if (sum_bytes == 1)
+		ADD(uint8_t);
+	else
+		ADD(uint16_t);
+	or_bits(dst, unit, sum, sum_bytes, n, t->shift, t->bits, t->lo);
+}
+
+static void fill(uint8_t *dst, unsigned unit, size_t n, uint64_t element)
+{
+	size_t len = n * unit, at = unit;
+
+	if (!element) {
+		memset(dst, 0, len);
+		return;
+	}
+	memcpy(dst, &element, unit);
+	for (; at < len; at *= 2)
+		memcpy(dst + at, dst, at < len - at ? at : len - at);
+}
+
+void bs_plane_merge_scalar(void *dst, unsigned unit, size_t n,
+			   const uint64_t *base, const struct bs_term *terms,
+			   unsigned n_terms)
+{
+	uint8_t *to = dst;
+	size_t i, m;
+	unsigned k;
+
+	for (i = 0; i < n; i += m, to += m * unit) {
+		m = n - i < STRIP ? n - i : STRIP;
+		if (base)
+			fill(to, unit, m, *base);
+		for (k = 0; k < n_terms; k++)
+			merge_term(to, unit, &terms[k], i, m);
+	}
+}
+
+/* ---- Packing ------------------------------------------------------------ */
 
 static void pack4(uint8_t *restrict dst, const uint8_t *restrict src)
 {

@@ -12,17 +12,52 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/*
- * dst element i |= (src[i] >> src_shift & (1 << bits) - 1) << lo, i < n;
- * 'src_bytes' (1 or 2) is the width of src's entries.
- */
-typedef void (*bs_plane_or_fn)(void *dst, unsigned unit, const void *src,
-			       unsigned src_bytes, size_t n, unsigned src_shift,
-			       unsigned bits, unsigned lo);
+/* Pieces of fewer than 8 bits that a value is cut into: 4, 2, 1. */
+#define PIECES_MAX 3
 
-void bs_plane_or_scalar(void *dst, unsigned unit, const void *src,
-			unsigned src_bytes, size_t n, unsigned src_shift,
-			unsigned bits, unsigned lo);
+/*
+ * Where some bits of each element come from: entry i of the source, to which
+ * 'add' and (q[i] >> q_drop) << q_shift are added; then bits [shift, shift +
+ * bits) of the sum stand at bit 'lo' of element i.  shift + bits <= 16, and <=
+ * 8 where elements have one byte.
+ */
+struct bs_term {
+	/* Bytes; or the pieces of values of fewer bits (9.2), widest first.
+	 * Borrowed. */
+	const uint8_t *src[PIECES_MAX];
+	const uint16_t *q; /* borrowed; NULL: nothing is added for it */
+	uint16_t add;
+	uint8_t entry_bits; /* 1 to 8 */
+	uint8_t q_drop;
+	uint8_t q_shift;
+	uint8_t shift;
+	uint8_t bits;
+	uint8_t lo;
+};
+
+#define TERMS_MAX 16
+
+/*
+ * Each of n elements becomes *base, or with no base stays what it is, OR its
+ * bits of all terms.  Exactly n elements are written, n entries of 8 bits and
+ * of 'q' read; of pieces, whole groups of 64.  n_terms <= TERMS_MAX.
+ */
+typedef void (*bs_plane_merge_fn)(void *dst, unsigned unit, size_t n,
+				  const uint64_t *base,
+				  const struct bs_term *terms,
+				  unsigned n_terms);
+
+void bs_plane_merge_scalar(void *dst, unsigned unit, size_t n,
+			   const uint64_t *base, const struct bs_term *terms,
+			   unsigned n_terms);
+#ifdef __x86_64__
+void bs_plane_merge_avx2(void *dst, unsigned unit, size_t n,
+			 const uint64_t *base, const struct bs_term *terms,
+			 unsigned n_terms);
+void bs_plane_merge_avx512(void *dst, unsigned unit, size_t n,
+			   const uint64_t *base, const struct bs_term *terms,
+			   unsigned n_terms);
+#endif
 
 /* dst[i] |= (element i >> lo & (1 << bits) - 1) << dst_shift, i < n */
 void bs_plane_take8(uint8_t *dst, const void *src, unsigned unit, size_t n,

@@ -38,6 +38,15 @@ enum bs_result bs_rans_decode_scalar(struct bs_rans_dec *d,
 				     const bs_slot *slots, unsigned prob_bits,
 				     const uint16_t *q, unsigned table_mask,
 				     uint8_t *sym, size_t n);
+#ifdef __x86_64__
+enum bs_result bs_rans_decode_avx2(struct bs_rans_dec *d, const bs_slot *slots,
+				   unsigned prob_bits, const uint16_t *q,
+				   unsigned table_mask, uint8_t *sym, size_t n);
+enum bs_result bs_rans_decode_avx512(struct bs_rans_dec *d,
+				     const bs_slot *slots, unsigned prob_bits,
+				     const uint16_t *q, unsigned table_mask,
+				     uint8_t *sym, size_t n);
+#endif
 
 /*
  * Encode the 'n' symbols of a plane, last first, with one table.  False where

@@ -21,7 +21,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* 'len' bytes that end at a page nobody may touch. */
+/* 'len' bytes that end, or begin, at a page nobody may touch. */
 struct guarded {
 	uint8_t *p;
 	uint8_t *map;
@@ -32,13 +32,23 @@ static inline struct guarded guarded_new(size_t len)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	size_t body = (len + page - 1) / page * page;
-	struct guarded g = { .map_len = body + page };
+	struct guarded g = { .map_len = body + 2 * page };
 
 	g.map = mmap(NULL, g.map_len, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(g.map != MAP_FAILED);
-	assert_int_equal(mprotect(g.map + body, page, PROT_NONE), 0);
-	g.p = g.map + body - len;
+	assert_int_equal(mprotect(g.map, page, PROT_NONE), 0);
+	assert_int_equal(mprotect(g.map + page + body, page, PROT_NONE), 0);
+	g.p = g.map + page + body - len;
+	return g;
+}
+
+/* The same bytes' other end: 'p' follows the page before. */
+static inline struct guarded guarded_new_low(size_t len)
+{
+	struct guarded g = guarded_new(len);
+
+	g.p = g.map + sysconf(_SC_PAGESIZE);
 	return g;
 }
 
