@@ -135,6 +135,15 @@ static char *find_container(const char *dir, const char *base)
 	return ret;
 }
 
+char *bst_behind_mount_dir(const char *path)
+{
+	char *real = realpath(path, NULL);
+	char *ret = real ? store_dir(real) : NULL;
+
+	free(real);
+	return ret;
+}
+
 char *bst_behind_mount(const char *path)
 {
 	char *dir = bst_dir_name(path), *real = NULL, *store = NULL;

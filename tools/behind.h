@@ -13,6 +13,9 @@
  */
 char *bst_behind_mount(const char *path);
 
+/* The same for a directory of the store, as the store has it. */
+char *bst_behind_mount_dir(const char *path);
+
 /* Refuse, with a sentence, to change what lies in a mount of ours; returns an
  * exit code. */
 int bst_refuse_mounted(const char *path);

@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "behind.h"
 #include "cmd.h"
@@ -16,6 +17,7 @@
 #include "files.h"
 #include "json.h"
 #include "unpacker.h"
+#include "walk.h"
 
 enum { OPT_FAST = 256, OPT_JSON };
 
@@ -478,6 +480,63 @@ static int parse_options(struct verify *v, int argc, char **argv)
 	return BST_EXIT_OK;
 }
 
+/* Whether a file in a directory is to be verified: if it is a container, or was
+ * one. */
+static int is_container(const char *path)
+{
+	struct stat st;
+	int fd, ret;
+
+	if (bst_open_regular(path, &fd, &st) != 0)
+		return 0;
+	ret = bst_container_peek(fd, &st, NULL, NULL) != BS_ERR_MAGIC;
+	close(fd);
+	return ret;
+}
+
+/* Every container below a directory; of a mount, of the store behind it. */
+static int verify_dir(struct verify *v, const char *path)
+{
+	char *behind = bst_behind_mount_dir(path);
+	struct bst_tree tree;
+	size_t n = 0, i;
+	int code;
+
+	code = bst_tree_read(&tree, behind ? behind : path, 0);
+	for (i = 0; i < tree.n && code != BST_EXIT_INTERRUPTED; i++) {
+		char *file;
+
+		if (tree.entry[i].type != BST_ENTRY_FILE ||
+		    tree.entry[i].same_as != BST_NO_ENTRY)
+			continue;
+		file = bst_join(tree.root, tree.entry[i].path);
+		if (file && is_container(file)) {
+			code = bst_exit_worse(code, verify_one(v, file));
+			n++;
+		}
+		free(file);
+	}
+	if (code == BST_EXIT_OK && !n && !v->is_json)
+		bst_print("%s: there is no .bs in it.\n", path);
+	bst_tree_fini(&tree);
+	free(behind);
+	return code;
+}
+
+static int verify_path(struct verify *v, const char *path)
+{
+	/* A bundle that is mounted is a directory to look at. */
+	char *behind = bst_behind_mount(path);
+	int code;
+
+	if (!behind && bst_is_dir(path))
+		code = verify_dir(v, path);
+	else
+		code = verify_one(v, behind ? behind : path);
+	free(behind);
+	return code;
+}
+
 static int run(int argc, char **argv)
 {
 	struct verify v = { 0 };
@@ -490,13 +549,8 @@ static int run(int argc, char **argv)
 	bst_json_init(&v.json, stdout);
 	if (v.is_json)
 		bst_json_open(&v.json, NULL, '[');
-	for (i = optind; i < argc && code != BST_EXIT_INTERRUPTED; i++) {
-		char *behind = bst_behind_mount(argv[i]);
-
-		code = bst_exit_worse(code, verify_one(&v, behind ? behind
-								  : argv[i]));
-		free(behind);
-	}
+	for (i = optind; i < argc && code != BST_EXIT_INTERRUPTED; i++)
+		code = bst_exit_worse(code, verify_path(&v, argv[i]));
 	if (v.is_json)
 		bst_json_close(&v.json, ']');
 	if (code == BST_EXIT_INTERRUPTED)
@@ -509,7 +563,9 @@ const struct bst_command bst_cmd_verify = {
 	.operands = "SRC...",
 	.value = BST_VALUE_CONTAINER,
 	.what = "check every byte of a .bs",
-	.about = "Check every byte of each .bs, and name what is damaged.",
+	.about =
+		"Check every byte of each .bs, and of each in a directory, and "
+		"name what is damaged.",
 	.options = options,
 	.run = run,
 };

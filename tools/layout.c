@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,12 +239,34 @@ int bst_looks_like_safetensors(int fd, uint64_t size)
 
 /* ---- The whole ----------------------------------------------------------- */
 
+/* A parsed header may take half of the memory that is promised, so however many
+ * files are worked on, one is parsed at a time. */
+static pthread_mutex_t header_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* By its tensors, if it has a header that can be used. */
+static int cut_tensors(struct bst_layout *lay, int fd, uint64_t size)
+{
+	struct bst_source *src = &lay->source[lay->n_sources - 1];
+	uint64_t header_len = 0;
+	struct bs_st *st;
+	int err;
+
+	pthread_mutex_lock(&header_lock);
+	err = bst_read_header(fd, size, &st, &header_len, lay->reason);
+	if (!err && st) {
+		src->is_safetensors = 1;
+		err = add_tensors(lay, st, header_len, size);
+	}
+	bs_st_free(st);
+	pthread_mutex_unlock(&header_lock);
+	return err;
+}
+
 static int cut_source(struct bst_layout *lay, enum bst_layout_mode mode,
 		      int is_expected)
 {
 	struct bst_source *src = &lay->source[lay->n_sources - 1];
-	uint64_t size = (uint64_t)src->st.st_size, header_len = 0;
-	struct bs_st *st = NULL;
+	uint64_t size = (uint64_t)src->st.st_size;
 	int fd, err = 0;
 
 	if (!size && !is_expected)
@@ -253,16 +276,10 @@ static int cut_source(struct bst_layout *lay, enum bst_layout_mode mode,
 		return fd;
 	if (mode != BST_LAYOUT_OPAQUE &&
 	    (is_expected || bst_looks_like_safetensors(fd, size)))
-		err = bst_read_header(fd, size, &st, &header_len, lay->reason);
+		err = cut_tensors(lay, fd, size);
 	bst_source_close(src, fd);
-	if (err || !size)
+	if (err || !size || src->is_safetensors)
 		return err;
-	if (st) {
-		src->is_safetensors = 1;
-		err = add_tensors(lay, st, header_len, size);
-		bs_st_free(st);
-		return err;
-	}
 	if (mode == BST_LAYOUT_BUNDLED && size <= BST_SMALL_FILE)
 		return add_small_file(lay, size);
 	return add_region(lay, 0, size, BS_DTYPE_BYTES, 0);

@@ -37,6 +37,22 @@ is target a.safetensors "$(field '[m["target"] for m in j["members"]
 	if m["path"] == "link"][0]')"
 is size "$(stat -c %s m.bs)" "$(field 'j["stored_bytes"]')"
 
+# every container of a directory, however deep
+mkdir -p d/e
+cp m.bs d/e/
+run 0 compress m/a.safetensors -o d/
+run 0 verify d
+prints 'd/a.bs: fine'
+prints 'd/e/m.bs: fine'
+run 0 verify d --json
+is objects 2 "$(field 'len(j)')"
+printf 'XXXX' | dd of=d/a.bs bs=1 seek=90000 conv=notrunc 2>/dev/null
+run 1 verify d
+says 'd/a.bs'
+prints 'd/e/m.bs: fine'
+run 0 verify m
+prints 'there is no .bs in it'
+
 # A chunk of a large file, and the one that the small files share.
 python3 - m.bs <<'END'
 import json, struct, subprocess, sys

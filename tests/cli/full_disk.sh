@@ -58,6 +58,20 @@ run 3 compress m.safetensors --force -o small/
 is small/m.bs mine "$(cat small/m.bs)"
 same m.safetensors keep
 
+# in place the same: the files are as they were
+rm -f small/m.bs small/tiny.bs
+mount -o remount,size=4m "$mounted"
+cp m.safetensors small/
+run 3 compress --replace small
+says "No space left on device"
+same small/m.safetensors keep
+is "files left by --replace" m.safetensors "$(ls -A small)"
+rm small/m.safetensors
+cp m.bs small/
+run 3 decompress --replace small
+same small/m.bs m.bs
+is "files left by --replace" m.bs "$(ls -A small)"
+
 # a full standard output is a failure too, not a silence
 "$bigsmall" info m.bs >/dev/full 2>"$log/err"
 is "info to a full file" 3 $?

@@ -35,6 +35,16 @@ done
 # the second SRC is never begun
 interrupted INT compress in/big small.safetensors -o out/
 
+# a bundle, and the directory that is restored of one
+mkdir in/dir
+mv in/big in/dir/
+for sig in INT TERM; do
+	interrupted $sig compress in/dir -o out/dir.bs -j 2
+done
+run 0 compress in/dir
+interrupted INT decompress in/dir.bs -o out/dir -j 2
+mv in/dir/big in/
+
 # an output that stood there before is still the same
 echo mine >out/big.bs
 left=big.bs

@@ -58,6 +58,28 @@ within() {
 	fi
 }
 
+# Several files at a time, and all of them in one.
+mkdir dir
+for i in 1 2 3 4 5 6; do
+	dd if=large.safetensors of=dir/part$i bs=1M skip=$((i * 40)) count=40 \
+		2>/dev/null
+	python3 "$here/make_model.py" dir/m$i.safetensors 40000 $i
+done
+within dir 4 compress -j 4 dir
+within dir 4 compress -j 4 dir -o out/
+within dir 4 compress -j 4 --replace dir
+within dir 4 decompress -j 4 --replace dir
+within dir 4 decompress -j 4 dir.bs -o back
+diff -r dir back || fail "the directory is not what it was"
+rm -r dir dir.bs out back
+# four large headers, of which one is in memory at a time
+mkdir dir
+for i in 1 2 3 4; do
+	cp tiny.safetensors dir/$i.safetensors
+done
+within dir 4 compress -j 4 dir -o out/
+rm -r dir out
+
 for name in large tiny many; do
 	src=$name.safetensors
 	for threads in 1 4; do
