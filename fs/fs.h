@@ -56,7 +56,8 @@ struct bsfs_options {
 	unsigned n_threads; /* >= 1 */
 	unsigned idle_timeout; /* seconds without use, after which the mount
 				* ends; 0: never */
-	int allow_other;
+	int allow_other; /* and the kernel obeys the modes of the files */
+	int default_permissions; /* that alone */
 	int no_exec;
 
 	/* Called when the kernel has the mount and requests are answered. */

@@ -323,6 +323,12 @@ static char *escape(const char *s)
 	return ret;
 }
 
+/*
+ * Without allow_other the modes are left to the store, which the daemon reads
+ * as the only user there is.  With default_permissions the kernel compares
+ * them itself, and now and then, while a directory's attributes are being
+ * replaced (6.18), finds none and refuses: tests/fs/stress.sh as a user.
+ */
 static int add_options(const struct bsfs_session *s, struct fuse_args *args)
 {
 	const struct bsfs_options *opt = s->opt;
@@ -333,10 +339,12 @@ static int add_options(const struct bsfs_session *s, struct fuse_args *args)
 	if (!name)
 		return -ENOMEM;
 	n = asprintf(&text,
-		     "-oro,nosuid,nodev%s,default_permissions%s,"
+		     "-oro,nosuid,nodev%s%s,"
 		     "subtype=bigsmall,max_read=%zu,fsname=%s",
 		     opt->no_exec ? ",noexec" : "",
-		     opt->allow_other ? ",allow_other" : "",
+		     opt->allow_other ? ",default_permissions,allow_other"
+		     : opt->default_permissions ? ",default_permissions"
+						: "",
 		     opt->max_read && opt->max_read < BSFS_READ_MAX
 			     ? (size_t)opt->max_read
 			     : BSFS_READ_MAX,

@@ -120,43 +120,15 @@ void bst_mount_fini(struct bst_mount *m)
 static int is_generic(const char *opt)
 {
 	static const char *const names[] = {
-		"defaults",
-		"ro",
-		"rw",
-		"exec",
-		"noexec",
-		"suid",
-		"nosuid",
-		"dev",
-		"nodev",
-		"sync",
-		"async",
-		"dirsync",
-		"atime",
-		"noatime",
-		"diratime",
-		"nodiratime",
-		"relatime",
-		"norelatime",
-		"strictatime",
-		"nostrictatime",
-		"lazytime",
-		"nolazytime",
-		"auto",
-		"noauto",
-		"default_permissions",
-		"user",
-		"nouser",
-		"users",
-		"nousers",
-		"owner",
-		"noowner",
-		"group",
-		"nogroup",
-		"nofail",
-		"_netdev",
-		"silent",
-		"loud",
+		"defaults", "ro",	  "rw",		 "exec",
+		"noexec",   "suid",	  "nosuid",	 "dev",
+		"nodev",    "sync",	  "async",	 "dirsync",
+		"atime",    "noatime",	  "diratime",	 "nodiratime",
+		"relatime", "norelatime", "strictatime", "nostrictatime",
+		"lazytime", "nolazytime", "auto",	 "noauto",
+		"user",	    "nouser",	  "users",	 "nousers",
+		"owner",    "noowner",	  "group",	 "nogroup",
+		"nofail",   "_netdev",	  "silent",	 "loud",
 	};
 	size_t i;
 
@@ -257,6 +229,10 @@ static int take_option(struct bst_mount *m, const char *opt)
 		free(m->fsname);
 		m->fsname = strdup(value);
 		return m->fsname ? 0 : bad_value(opt, "out of memory");
+	}
+	if (!strcmp(opt, "default_permissions")) {
+		m->fs.default_permissions = 1;
+		return 0;
 	}
 	if (!strcmp(opt, "noexec") || !strcmp(opt, "exec"))
 		m->fs.no_exec = *opt == 'n';

@@ -63,6 +63,11 @@ begin_as_user() {
 	as 65534 "$bin/mount.bigsmall" store mnt "$@" >out 2>err ||
 		fail "mount.bigsmall $*: exit $?: $(cat err)"
 }
+begin_as_user -o default_permissions
+sees 65534 "default_permissions"
+grep " $work/mnt " /proc/self/mounts | grep -q default_permissions ||
+	fail "default_permissions is lost"
+as 65534 "$bigsmall" umount mnt || fail "umount: exit $?"
 begin_as_user
 sees 65534 "a user's mount"
 sees_not 65533 "a user's mount, another"
