@@ -25,10 +25,6 @@
 			return BS_ERR_CORRUPT; \
 	} while (0)
 
-/* Elements decoded and merged at a time.  A multiple of LANES, at most BLOCK:
- * symbols, classes and elements of 2048 leave room for two tables in 32 KiB. */
-#define STEP 2048
-
 /* A term whose source is in the raw section: eight bits of a plane or the fewer
  * that are left, or what one part of the element takes of them. */
 struct raw_term {
@@ -264,7 +260,7 @@ static void merge_raw(const struct layout *lay, const uint64_t *base,
 	size_t i, n;
 
 	for (i = 0; i < lay->n; i += n) {
-		n = lay->n - i < STEP ? lay->n - i : STEP;
+		n = lay->n - i < BLOCK ? lay->n - i : BLOCK;
 		n_terms = raw_terms(lay, i, terms);
 		merge(dst + i * lay->desc->unit, lay->desc->unit, n, base,
 		      terms, n_terms);
@@ -433,6 +429,9 @@ static enum bs_result decode_step(const struct plane_job *job,
 	unsigned n_coded, n_terms;
 	enum bs_result res;
 
+	n_coded = n_terms = coded_terms(job, ws, terms);
+	if (job->is_last && i < lay->n_early)
+		n_terms += raw_terms(lay, i, terms + n_coded);
 	if (job->rows)
 		sum_classes(ws->q, job->rows, job->columns, job->width,
 			    job->first + i, n);
@@ -441,9 +440,6 @@ static enum bs_result decode_step(const struct plane_job *job,
 					table_mask, ws->sym, n);
 	if (res)
 		return res;
-	n_coded = n_terms = coded_terms(job, ws, terms);
-	if (job->is_last && i < lay->n_early)
-		n_terms += raw_terms(lay, i, terms + n_coded);
 	dst += i * lay->desc->unit;
 	merge(dst, lay->desc->unit, n, job->base, terms, n_terms);
 	if (p->escape == NO_ESCAPE)
@@ -461,7 +457,7 @@ static enum bs_result decode_plane(const struct plane_job *job,
 	for (i = 0; i < lay->n; i += n) {
 		size_t end = i < lay->n_early ? lay->n_early : lay->n;
 
-		n = end - i < STEP ? end - i : STEP;
+		n = end - i < BLOCK ? end - i : BLOCK;
 		res = decode_step(job, lay, d, ws, dst, i, n);
 		if (res)
 			return res;

@@ -17,7 +17,7 @@
 #include "bits.h"
 
 /* Entries converted at a time, on the stack. */
-#define STRIP 256
+#define STRIP 512
 
 /* Elements at any address. */
 typedef uint16_t u16_any __attribute__((aligned(1), may_alias));
@@ -246,14 +246,13 @@ static void unpack(uint8_t *restrict dst, const struct bs_term *t, size_t at,
 {
 	unsigned done = 0, k = 0, bits;
 	uint8_t piece[STRIP];
-	size_t i;
 
 	for (; done < t->entry_bits; done += bits) {
 		bits = bs_piece_bits(t->entry_bits - done);
 		bs_piece_unpack(done ? piece : dst, t->src[k++] + at * bits / 8,
 				bits, (n + 63) / 64);
-		for (i = 0; done && i < n; i++)
-			dst[i] |= (uint8_t)(piece[i] << done);
+		if (done)
+			or_bits(dst, 1, piece, 1, n, 0, bits, done);
 	}
 }
 

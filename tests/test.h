@@ -15,7 +15,9 @@
 #include <cmocka.h>
 
 #include "bigsmall.h"
+#include "kernels.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -55,6 +57,24 @@ static inline struct guarded guarded_new_low(size_t len)
 static inline void guarded_free(struct guarded *g)
 {
 	munmap(g->map, g->map_len);
+}
+
+/* Ends the test where this CPU lacks the kernels that $BIGSMALL_CPU names:
+ * tests/CMakeLists.txt runs some once for each. */
+static inline void need_kernels(void)
+{
+	const char *name = getenv("BIGSMALL_CPU");
+	const struct bs_kernels *k;
+	unsigned i;
+
+	if (!name || !*name)
+		return;
+	for (i = 0; (k = bs_kernels_at(i)); i++) {
+		if (!strcmp(k->name, name))
+			return;
+	}
+	printf("this CPU has no kernels \"%s\"\n", name);
+	exit(77);
 }
 
 /* xorshift64*: the same everywhere. */

@@ -3,7 +3,9 @@
  * plane_avx512.c - merging planes, a group of 64 elements at a time
  *
  * A group fills as many vectors as an element has bytes.  They are made in
- * registers, term by term, and written once.
+ * registers, term by term, and written once.  Elements of four bytes are made
+ * as two halves of two, in half as many operations, where no term stands in
+ * both; none does in floats, except where elements are merged into others.
  */
 
 #ifdef __x86_64__
@@ -255,10 +257,63 @@ INLINE __mmask64 bytes_of(size_t left, unsigned k)
 		       : 0;
 }
 
-/* One group of n elements, at most 64. */
-INLINE void merge_group(uint8_t *dst, unsigned unit, size_t at, size_t n,
+/* Elements of four bytes from their low and high halves. */
+INLINE void join_halves(__m512i *acc)
+{
+	const __m512i first = _mm512_setr_epi32(
+		0x200000, 0x210001, 0x220002, 0x230003, 0x240004, 0x250005,
+		0x260006, 0x270007, 0x280008, 0x290009, 0x2a000a, 0x2b000b,
+		0x2c000c, 0x2d000d, 0x2e000e, 0x2f000f);
+	const __m512i second = _mm512_add_epi16(first, _mm512_set1_epi16(16));
+	__m512i lo0 = acc[0], lo1 = acc[1], hi0 = acc[2], hi1 = acc[3];
+
+	acc[0] = _mm512_permutex2var_epi16(lo0, first, hi0);
+	acc[1] = _mm512_permutex2var_epi16(lo0, second, hi0);
+	acc[2] = _mm512_permutex2var_epi16(lo1, first, hi1);
+	acc[3] = _mm512_permutex2var_epi16(lo1, second, hi1);
+}
+
+/* How the loops are to be compiled: constants. */
+struct shape {
+	unsigned unit;
+	bool halves;
+	bool right; /* some term is moved right */
+};
+
+INLINE void begin_group(__m512i *acc, struct shape sh, const uint8_t *dst,
+			size_t n, const uint64_t *base)
+{
+	unsigned k;
+
+	for (k = 0; k < sh.unit; k++) {
+		if (sh.halves)
+			acc[k] = broadcast(*base >> 16 * (k / 2), 2);
+		else if (base)
+			acc[k] = broadcast(*base, sh.unit);
+		else if (n == GROUP)
+			acc[k] = _mm512_loadu_si512(dst + 64 * k);
+		else
+			acc[k] = _mm512_maskz_loadu_epi8(
+				bytes_of(n * sh.unit, k), dst + 64 * k);
+	}
+}
+
+static bool is_in_half(const struct bs_term *t)
+{
+	return t->lo / 16 == (t->lo + t->bits - 1) / 16;
+}
+
+static bool is_same_source(const struct bs_term *t, const struct bs_term *u)
+{
+	return t->entry_bits == u->entry_bits &&
+	       !memcmp(t->src, u->src, sizeof(t->src));
+}
+
+/* One group of n elements, at most 64.  Moves [n_low, n_moves) are of high
+ * halves. */
+INLINE void merge_group(uint8_t *dst, struct shape sh, size_t at, size_t n,
 			const uint64_t *base, const struct move *moves,
-			unsigned n_moves, bool right)
+			unsigned n_low, unsigned n_moves)
 {
 	uint64_t live = n == GROUP ? UINT64_MAX : (UINT64_C(1) << n) - 1;
 	uint8_t scratch[GROUP] __attribute__((aligned(64)));
@@ -266,78 +321,119 @@ INLINE void merge_group(uint8_t *dst, unsigned unit, size_t at, size_t n,
 	__m512i acc[VECTORS_MAX];
 	unsigned k, i;
 
-	for (k = 0; k < unit; k++) {
-		if (base)
-			acc[k] = broadcast(*base, unit);
-		else if (n == GROUP)
-			acc[k] = _mm512_loadu_si512(dst + 64 * k);
-		else
-			acc[k] = _mm512_maskz_loadu_epi8(bytes_of(n * unit, k),
-							 dst + 64 * k);
-	}
-	for (i = 0; i < n_moves; i++) {
+	begin_group(acc, sh, dst, n, base);
+	for (i = 0; i < n_low; i++) {
 		const struct move *m = &moves[i];
 
 		if (!m->same)
 			entry = entries(m->t, at, live, scratch);
-		merge_term(acc, m, entry, at, unit, live, right);
+		merge_term(acc, m, entry, at, sh.halves ? 2 : sh.unit, live,
+			   sh.right);
 	}
-	for (k = 0; k < unit; k++) {
+	for (; i < n_moves; i++) {
+		const struct move *m = &moves[i];
+
+		if (!m->same)
+			entry = entries(m->t, at, live, scratch);
+		merge_term(acc + 2, m, entry, at, 2, live, sh.right);
+	}
+	if (sh.halves)
+		join_halves(acc);
+	for (k = 0; k < sh.unit; k++) {
 		if (n == GROUP)
 			_mm512_storeu_si512(dst + 64 * k, acc[k]);
 		else
-			_mm512_mask_storeu_epi8(dst + 64 * k,
-						bytes_of(n * unit, k), acc[k]);
+			_mm512_mask_storeu_epi8(
+				dst + 64 * k, bytes_of(n * sh.unit, k), acc[k]);
 	}
 }
 
-INLINE void merge_groups(uint8_t *dst, unsigned unit, size_t n,
+INLINE void merge_groups(uint8_t *dst, struct shape sh, size_t n,
 			 const uint64_t *base, const struct move *moves,
-			 unsigned n_moves, bool right)
+			 unsigned n_low, unsigned n_moves)
 {
 	size_t at;
 
 	for (at = 0; n - at >= GROUP; at += GROUP)
-		merge_group(dst + at * unit, unit, at, GROUP, base, moves,
-			    n_moves, right);
+		merge_group(dst + at * sh.unit, sh, at, GROUP, base, moves,
+			    n_low, n_moves);
 	if (at < n)
-		merge_group(dst + at * unit, unit, at, n - at, base, moves,
-			    n_moves, right);
+		merge_group(dst + at * sh.unit, sh, at, n - at, base, moves,
+			    n_low, n_moves);
 }
 
+/* Lanes have 'unit' bytes. */
+INLINE void make_move(struct move *m, const struct bs_term *t, unsigned unit)
+{
+	unsigned lo = t->lo % (8 * unit);
+	int left = (int)lo - t->shift;
+
+	m->t = t;
+	m->add = broadcast(t->add, unit);
+	m->mask = broadcast(((UINT64_C(1) << t->bits) - 1) << lo, unit);
+	m->left = _mm_cvtsi32_si128(left > 0 ? left : 0);
+	m->right = _mm_cvtsi32_si128(left < 0 ? -left : 0);
+	m->is_sum = t->add || t->q;
+}
+
+/* All terms, those of low halves first where there are 'halves'.  Returns
+ * how many come first, and whether some are moved right. */
+INLINE unsigned make_moves(struct move *moves, unsigned unit, bool halves,
+			   const struct bs_term *terms, unsigned n_terms,
+			   bool *ret_right)
+{
+	const struct bs_term *prev = NULL;
+	unsigned i, half, n = 0, n_low = 0;
+
+	*ret_right = false;
+	for (half = 0; half <= halves; half++) {
+		for (i = 0; i < n_terms; i++) {
+			const struct bs_term *t = &terms[i];
+			struct move *m = &moves[n];
+
+			if (halves && t->lo / 16u != half)
+				continue;
+			make_move(m, t, halves ? 2 : unit);
+			m->same = prev && is_same_source(t, prev);
+			prev = t;
+			*ret_right |= t->lo % (halves ? 16 : 64) < t->shift;
+			n++;
+		}
+		n_low = half ? n_low : n;
+	}
+	return n_low;
+}
+
+/*
+ * Numbers of terms that are usual have loops of their own, in which constants
+ * stay in registers: a sixth faster.  A float's exponent and sign are two or
+ * three, the other bytes of four one each.
+ */
 INLINE void merge(uint8_t *dst, unsigned unit, size_t n, const uint64_t *base,
 		  const struct bs_term *terms, unsigned n_terms)
 {
+	struct shape sh = { .unit = unit, .halves = unit == 4 && base };
 	struct move moves[TERMS_MAX];
-	bool right = false;
-	unsigned i;
+	unsigned i, n_low;
 
-	for (i = 0; i < n_terms; i++) {
-		const struct bs_term *t = &terms[i];
-		struct move *m = &moves[i];
-		int left = t->lo - t->shift;
-
-		m->t = t;
-		m->add = broadcast(t->add, unit);
-		m->mask = broadcast(((UINT64_C(1) << t->bits) - 1) << t->lo,
-				    unit);
-		m->left = _mm_cvtsi32_si128(left > 0 ? left : 0);
-		m->right = _mm_cvtsi32_si128(left < 0 ? -left : 0);
-		m->is_sum = t->add || t->q;
-		m->same = i && t->entry_bits == terms[i - 1].entry_bits &&
-			  !memcmp(t->src, terms[i - 1].src, sizeof(t->src));
-		right |= left < 0;
-	}
-	if (right || unit == 1 || unit == 8)
-		merge_groups(dst, unit, n, base, moves, n_terms, true);
-	else if (n_terms == 2)
-		merge_groups(dst, unit, n, base, moves, 2, false);
-	else if (n_terms == 3)
-		merge_groups(dst, unit, n, base, moves, 3, false);
-	else if (n_terms == 5)
-		merge_groups(dst, unit, n, base, moves, 5, false);
+	for (i = 0; i < n_terms; i++)
+		sh.halves = sh.halves && is_in_half(&terms[i]);
+	n_low = make_moves(moves, unit, sh.halves, terms, n_terms, &sh.right);
+	if (unit == 2 && !sh.right && n_terms == 2)
+		merge_groups(dst, (struct shape){ 2, false, false }, n, base,
+			     moves, 2, 2);
+	else if (unit == 2 && !sh.right && n_terms == 3)
+		merge_groups(dst, (struct shape){ 2, false, false }, n, base,
+			     moves, 3, 3);
+	else if (sh.halves && !sh.right && n_terms == 5 && n_low == 2)
+		merge_groups(dst, (struct shape){ 4, true, false }, n, base,
+			     moves, 2, 5);
+	else if (sh.halves)
+		merge_groups(dst, (struct shape){ 4, true, true }, n, base,
+			     moves, n_low, n_terms);
 	else
-		merge_groups(dst, unit, n, base, moves, n_terms, false);
+		merge_groups(dst, (struct shape){ unit, false, true }, n, base,
+			     moves, n_terms, n_terms);
 }
 
 AVX512 void bs_plane_merge_avx512(void *dst, unsigned unit, size_t n,

@@ -408,5 +408,6 @@ int main(void)
 		cmocka_unit_test(test_future),
 	};
 
+	need_kernels();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

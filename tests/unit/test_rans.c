@@ -102,59 +102,164 @@ static void test_lengths(void **state)
 	}
 }
 
+/* What a decoder starts from, and what else it reads; all of it between guard
+ * pages. */
+struct input {
+	struct bs_rans_dec d;
+	struct guarded slots, words, q;
+	unsigned bits;
+	unsigned table_mask;
+	bool has_q;
+};
+
+static struct guarded guarded_copy(uint64_t *seed, const void *src, size_t len)
+{
+	struct guarded g = random_u64(seed) % 2 ? guarded_new(len)
+						: guarded_new_low(len);
+
+	if (len)
+		memcpy(g.p, src, len);
+	return g;
+}
+
+static void fill_words(uint64_t *seed, uint8_t *p, size_t len)
+{
+	unsigned kind = (unsigned)(random_u64(seed) % 4);
+	size_t i;
+
+	/* Zeros never let a lane out of renormalising, ones always do. */
+	for (i = 0; i < len; i++)
+		p[i] = kind == 0   ? 0
+		       : kind == 1 ? 255
+				   : (uint8_t)random_u64(seed);
+}
+
+static void fill_states(uint64_t *seed, uint32_t *x)
+{
+	unsigned kind = (unsigned)(random_u64(seed) % 6);
+	size_t i;
+
+	for (i = 0; i < LANES; i++) {
+		x[i] = (uint32_t)random_u64(seed);
+		if (kind == 0)
+			x[i] = 0;
+		else if (kind == 1)
+			x[i] = UINT32_MAX;
+		else if (kind == 2)
+			x[i] >>= 16; /* below what a lane may have */
+		else if (kind == 3)
+			x[i] = 65536;
+	}
+}
+
+/* Tables of every kind: of one symbol, of all, of few. */
+static void fill_tables(uint64_t *seed, unsigned n, unsigned bits)
+{
+	struct bs_freq freq;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		bs_slot *dst = slots + ((size_t)i << bits);
+		uint64_t counts[SYMBOLS_MAX] = { 0 };
+
+		if (random_u64(seed) % 3) {
+			make_table(seed, bits, dst, &freq);
+			continue;
+		}
+		counts[random_u64(seed) % SYMBOLS_MAX] = 1;
+		bs_freq_normalise(&freq, counts, SYMBOLS_MAX, bits);
+		bs_freq_slots(&freq, dst);
+	}
+}
+
+static void input_make(struct input *in, uint64_t *seed, size_t n)
+{
+	unsigned log2 = (unsigned)(random_u64(seed) % 6);
+	static uint8_t words[2 * N_MAX];
+	static uint16_t q[N_MAX];
+	size_t len, i;
+
+	in->bits = PROB_BITS_MIN + (unsigned)(random_u64(seed) % 3);
+	in->table_mask = (1u << log2) - 1;
+	in->has_q = log2 || random_u64(seed) % 2;
+	fill_tables(seed, 1u << log2, in->bits);
+	in->slots =
+		guarded_new(((size_t)1 << (log2 + in->bits)) * sizeof(bs_slot));
+	memcpy(in->slots.p, slots,
+	       ((size_t)1 << (log2 + in->bits)) * sizeof(bs_slot));
+	/* Too few, about enough, too many. */
+	len = random_u64(seed) % (n + 1) * 2;
+	if (random_u64(seed) % 2)
+		len /= 3;
+	len &= ~(size_t)1;
+	fill_words(seed, words, len);
+	in->words = guarded_copy(seed, words, len);
+	for (i = 0; i < n; i++)
+		q[i] = (uint16_t)random_u64(seed);
+	in->q = guarded_copy(seed, q, in->has_q ? 2 * n : 0);
+	fill_states(seed, in->d.x);
+	in->d.words = in->words.p;
+	in->d.end = in->words.p + len;
+}
+
+static enum bs_result input_decode(const struct input *in,
+				   const struct bs_kernels *k,
+				   struct bs_rans_dec *d, uint8_t *dst,
+				   size_t n)
+{
+	*d = in->d;
+	return k->rans_decode(d, (const bs_slot *)(const void *)in->slots.p,
+			      in->bits,
+			      in->has_q ? (const void *)in->q.p : NULL,
+			      in->table_mask, dst, n);
+}
+
+static void check_agree(uint64_t *seed, size_t n)
+{
+	const struct bs_kernels *k, *scalar = NULL;
+	struct bs_rans_dec want, d;
+	struct guarded a, b;
+	enum bs_result res;
+	struct input in;
+	unsigned t;
+
+	for (t = 0; (k = bs_kernels_at(t)); t++)
+		scalar = k;
+	assert_string_equal(scalar->name, "scalar");
+	input_make(&in, seed, n);
+	a = guarded_new(n);
+	res = input_decode(&in, scalar, &want, a.p, n);
+	for (t = 0; (k = bs_kernels_at(t)); t++) {
+		b = random_u64(seed) % 2 ? guarded_new(n) : guarded_new_low(n);
+		assert_int_equal(input_decode(&in, k, &d, b.p, n), res);
+		/* Even of a damaged stream. */
+		assert_memory_equal(a.p, b.p, n);
+		assert_memory_equal(d.x, want.x, sizeof(d.x));
+		assert_ptr_equal(d.words, want.words);
+		guarded_free(&b);
+	}
+	guarded_free(&a);
+	guarded_free(&in.slots);
+	guarded_free(&in.words);
+	guarded_free(&in.q);
+}
+
 /*
- * Garbage words and states through many tables: every decoder gives what the
+ * Garbage words and states, through many tables: every decoder gives what the
  * scalar one gives, and stops where it stops.
  */
 static void test_kernels_agree(void **state)
 {
-	static uint8_t want[N_MAX];
-	static uint16_t q[N_MAX];
-	const struct bs_kernels *k;
 	uint64_t seed = 4;
-	struct bs_freq freq;
-	unsigned round, t, i;
+	unsigned round;
+	size_t n;
 
 	(void)state;
-	for (round = 0; round < 300; round++) {
-		unsigned bits = 10 + (unsigned)(random_u64(&seed) % 3);
-		unsigned log2 = (unsigned)(random_u64(&seed) % 6);
-		size_t n = random_u64(&seed) % 1000;
-		size_t len = random_u64(&seed) % 1000 * 2;
-		struct guarded g = guarded_new(len);
-		struct bs_rans_dec a, b;
-		enum bs_result res;
-
-		for (i = 0; i < 1u << log2; i++)
-			make_table(&seed, bits, slots + ((size_t)i << bits),
-				   &freq);
-		for (i = 0; i < n; i++)
-			q[i] = (uint16_t)random_u64(&seed);
-		for (i = 0; i < len; i++)
-			g.p[i] = (uint8_t)random_u64(&seed);
-		for (i = 0; i < LANES; i++)
-			a.x[i] = (uint32_t)random_u64(&seed);
-		a.words = g.p;
-		a.end = g.p + len;
-		b = a;
-		res = bs_rans_decode_scalar(&a, slots, bits, q,
-					    (1u << log2) - 1, want, n);
-		for (t = 0; (k = bs_kernels_at(t)); t++) {
-			struct bs_rans_dec c = b;
-
-			memset(got, 0, sizeof(got));
-			assert_int_equal(k->rans_decode(&c, slots, bits, q,
-							(1u << log2) - 1, got,
-							n),
-					 res);
-			if (res)
-				continue;
-			assert_memory_equal(got, want, n);
-			assert_memory_equal(c.x, a.x, sizeof(a.x));
-			assert_ptr_equal(c.words, a.words);
-		}
-		guarded_free(&g);
-	}
+	for (round = 0; round < rounds(4); round++)
+		for (n = 0; n <= 330; n++)
+			check_agree(&seed, n);
+	for (round = 0; round < rounds(300); round++)
+		check_agree(&seed, random_u64(&seed) % 5000);
 }
 
 int main(void)

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_checksum.c - XXH3 is what it is elsewhere, whichever kernels sum; bytes
+ * outside the buffer do not count and are not read
+ */
+
+#include "../test.h"
+#include "checksum.h"
+
+/* Of bytes 0, 1, 2, ..., by golden/xxh3.py, which has its own code. */
+static void test_known(void **state)
+{
+	static const struct {
+		size_t len;
+		uint64_t sum;
+	} known[] = {
+		{ 0, UINT64_C(0x2d06800538d394c2) },
+		{ 1, UINT64_C(0xc44bdff4074eecdb) },
+		{ 8, UINT64_C(0x3a1c2d7c85af88f8) },
+		{ 16, UINT64_C(0x8355e3a6f61770db) },
+		{ 17, UINT64_C(0x9ef341a99de37328) },
+		{ 128, UINT64_C(0x85c6174c7ff4c46b) },
+		{ 129, UINT64_C(0xec7642b431ba3e5a) },
+		{ 240, UINT64_C(0x375a384d957fe865) },
+		{ 241, UINT64_C(0x02e8cd95421c6d02) },
+		{ 1024, UINT64_C(0xa870f92984398d22) },
+		{ 1025, UINT64_C(0x78c86e91ee939852) },
+		{ 5000, UINT64_C(0x1b74bda2c82a8c7a) },
+	};
+	const struct bs_kernels *k;
+	uint8_t bytes[5000];
+	unsigned i, t;
+
+	(void)state;
+	for (i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)i;
+	for (t = 0; (k = bs_kernels_at(t)); t++)
+		for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			assert_int_equal(k->xxh3_64(bytes, known[i].len),
+					 known[i].sum);
+}
+
+static void test_kernels_agree(void **state)
+{
+	const struct bs_kernels *k;
+	uint64_t seed = 5, want;
+	unsigned t, i, round;
+	size_t len;
+
+	(void)state;
+	for (round = 0; round < 1500; round++) {
+		struct guarded g;
+
+		len = round < 1200 ? round : random_u64(&seed) % 300000;
+		g = round & 1 ? guarded_new(len) : guarded_new_low(len);
+		for (i = 0; i < len; i++)
+			g.p[i] = (uint8_t)random_u64(&seed);
+		want = bs_xxh3_64_scalar(g.p, len);
+		assert_int_equal(bs_xxh3_64(g.p, len), want);
+		for (t = 0; (k = bs_kernels_at(t)); t++)
+			assert_int_equal(k->xxh3_64(g.p, len), want);
+		guarded_free(&g);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_known),
+		cmocka_unit_test(test_kernels_agree),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
