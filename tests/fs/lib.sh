@@ -18,6 +18,7 @@ case $bin in
 esac
 bigsmall=$bin/bigsmall
 make_model=$PWD/tests/cli/make_model.py
+make_bundle=$PWD/tests/fs/make_bundle.py
 unset NO_COLOR BIGSMALL_CPU
 LC_ALL=C.UTF-8
 PYTHONDONTWRITEBYTECODE=1
@@ -194,6 +195,12 @@ stat_of() {
 # is_sanitized: the programs are built with a sanitizer: slow, and large
 is_sanitized() {
 	nm "$bin/mount.bigsmall" 2>/dev/null | grep -q '__[at]san_init'
+}
+
+# bundle DIR [NAME]: a container of all that is in orig/DIR: store/NAME.bs
+bundle() {
+	python3 "$make_bundle" "$work/orig/$1" "$work/store/${2:-$1}.bs" ||
+		exit 1
 }
 
 # model NAME [KIB [SEED]]: orig/NAME.safetensors, and its container in store/

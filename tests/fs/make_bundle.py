@@ -17,7 +17,7 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "..", "golden"))
-from refenc import PLANES, RAW, ZSTD, Blob, Container, Member  # noqa: E402
+from refenc import PLANES, RAW, ZSTD, Blob, Container, Member, zstd  # noqa: E402
 from samples import bf16_model  # noqa: E402
 
 SMALL = 4096
@@ -38,6 +38,15 @@ def in_order(path):
     return path.split(b"/")
 
 
+def plain(raw):
+    """zstd where it saves, chunk by chunk."""
+    blob = Blob(raw)
+    blob.codings = [
+        ZSTD if len(set(part[:1000])) < 100 and len(zstd(part)) < len(part)
+        else RAW for _, part, _ in list(blob.chunks())]
+    return blob
+
+
 def blobs_of(name, raw):
     """What a file is stored as: the numbers of bytes and their coding."""
     if name.endswith(b".safetensors") and len(raw) > PLANES_LEN:
@@ -45,7 +54,7 @@ def blobs_of(name, raw):
         yield Blob(head, [PLANES], bf16_model(head, 80), dtype=1)
         raw = raw[PLANES_LEN:]
     if raw:
-        yield Blob(raw, [ZSTD if len(set(raw[:1000])) < 100 else RAW])
+        yield plain(raw)
 
 
 def pack(top):
@@ -61,7 +70,7 @@ def pack(top):
             with open(full, "rb") as f:
                 small[path] = len(shared), st.st_size
                 shared += f.read()
-    one = c.add_blob(Blob(shared, [ZSTD])) if shared else None
+    one = c.add_blob(plain(shared)) if shared else None
     for path in paths:
         full = os.path.join(os.fsencode(top), path)
         st = os.lstat(full)

@@ -18,7 +18,7 @@ done
 code=0
 # shellcheck disable=SC2016 # for the inner shell
 for limit in max_inotify_instances max_inotify_watches; do
-	for name in changes live; do
+	for name in changes bundle_changes live; do
 		BIGSMALL_IN_NAMESPACE=1 unshare -Urm --propagation private \
 			sh -c '
 			echo 0 >"/proc/sys/user/$1" &&
