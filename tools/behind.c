@@ -57,24 +57,8 @@ int bst_refuse_mounted(const char *path)
 	return len ? BST_EXIT_REFUSED : BST_EXIT_OK;
 }
 
-/* The directory of the store that is shown as 'dir', or NULL. */
-static char *store_dir(char *dir)
-{
-	size_t len = mount_len(dir);
-	char *ret = NULL;
-
-	if (!len || !strncmp(dir + len, "/.bigsmall", 10))
-		return NULL;
-	ret = malloc(strlen(dir) + sizeof(STORE));
-	if (ret) {
-		memcpy(ret, dir, len);
-		strcpy(ret + len, STORE);
-		strcat(ret, dir + len);
-	}
-	return ret;
-}
-
-static int is_shown_as(const char *path, const char *name)
+/* 'is_bundle': only as a directory. */
+static int is_shown_as(const char *path, const char *name, int is_bundle)
 {
 	struct bs_summary summary;
 	char *original;
@@ -83,7 +67,8 @@ static int is_shown_as(const char *path, const char *name)
 
 	if (bst_open_regular(path, &fd, &st) != 0)
 		return 0;
-	if (bst_container_peek(fd, &st, &summary, NULL) == BS_OK) {
+	if (bst_container_peek(fd, &st, &summary, NULL) == BS_OK &&
+	    (summary.is_bundle || !is_bundle)) {
 		original = bst_naming_original(bst_base_name(path),
 					       summary.suffix);
 		ret = original && !strcmp(original, name);
@@ -93,12 +78,12 @@ static int is_shown_as(const char *path, const char *name)
 	return ret;
 }
 
-/* "DIR/NAME.bs", if that is shown as 'shown'. */
+/* "DIR/NAME", if that is shown as 'shown'. */
 static char *try_container(const char *dir, const char *name, const char *shown)
 {
 	char *path = bst_join(dir, name);
 
-	if (path && is_shown_as(path, shown))
+	if (path && is_shown_as(path, shown, 0))
 		return path;
 	free(path);
 	return NULL;
@@ -144,19 +129,110 @@ char *bst_behind_mount_dir(const char *path)
 	return ret;
 }
 
-char *bst_behind_mount(const char *path)
+/* "DIR/NAME.bs", if that is shown as the directory 'name'. */
+static char *find_bundle(const char *dir, const char *name)
 {
-	char *dir = bst_dir_name(path), *real = NULL, *store = NULL;
-	char *ret = NULL;
+	char *file = malloc(strlen(name) + 4), *ret = NULL;
 
+	if (file) {
+		strcpy(file, name);
+		strcat(file, ".bs");
+		ret = bst_join(dir, file);
+	}
+	if (ret && !is_shown_as(ret, name, 1)) {
+		free(ret);
+		ret = NULL;
+	}
+	free(file);
+	return ret;
+}
+
+static int is_dir(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/*
+ * From 'dir' of the store down along 'path', relative and of real names, which
+ * is taken apart: the container, and what is left of the path in *ret_member.
+ */
+static char *walk(const char *dir, char *path, char **ret_member)
+{
+	char *slash = strchr(path, '/'), *sub, *ret;
+
+	*ret_member = NULL;
+	if (!slash) {
+		ret = find_container(dir, path);
+		if (ret)
+			*ret_member = strdup("");
+		return ret;
+	}
+	*slash = 0;
+	sub = bst_join(dir, path);
+	/* A plain directory hides a bundle. */
+	if (sub && is_dir(sub)) {
+		ret = walk(sub, slash + 1, ret_member);
+	} else {
+		ret = find_bundle(dir, path);
+		if (ret)
+			*ret_member = strdup(slash + 1);
+	}
+	free(sub);
+	return ret;
+}
+
+/* 'path' without links, if there is such a file; else with the directory that it
+ * is in without any. */
+static char *real_path(const char *path)
+{
+	char *ret = realpath(path, NULL), *dir, *real = NULL;
+
+	if (ret)
+		return ret;
+	dir = bst_dir_name(path);
 	if (dir)
 		real = realpath(dir, NULL);
 	if (real)
-		store = store_dir(real);
-	if (store)
-		ret = find_container(store, bst_base_name(path));
-	free(store);
+		ret = bst_join(real, bst_base_name(path));
 	free(real);
 	free(dir);
+	return ret;
+}
+
+char *bst_behind_member(const char *path, char **ret_member)
+{
+	char *real = real_path(path), *store = NULL, *rest = NULL, *ret = NULL;
+	size_t len = real ? mount_len(real) : 0;
+
+	*ret_member = NULL;
+	if (len && real[len] == '/')
+		rest = real + len + 1;
+	if (rest && strcmp(rest, ".bigsmall") != 0 &&
+	    strncmp(rest, ".bigsmall/", 10) != 0)
+		store = malloc(len + sizeof(STORE));
+	if (store) {
+		memcpy(store, real, len);
+		strcpy(store + len, STORE);
+		ret = walk(store, rest, ret_member);
+	}
+	/* Only a container itself is hidden; what is in it is seen. */
+	if (ret && (!*ret_member || (**ret_member && access(path, F_OK)))) {
+		free(*ret_member);
+		*ret_member = NULL;
+		free(ret);
+		ret = NULL;
+	}
+	free(store);
+	free(real);
+	return ret;
+}
+
+char *bst_behind_mount(const char *path)
+{
+	char *member, *ret = bst_behind_member(path, &member);
+
+	free(member);
 	return ret;
 }

@@ -13,6 +13,10 @@
  */
 char *bst_behind_mount(const char *path);
 
+/* The same, and in *ret_member the path in the container of a bundle's entry, or
+ * "": all of it; the caller's to free.  NULL where the above is. */
+char *bst_behind_member(const char *path, char **ret_member);
+
 /* The same for a directory of the store, as the store has it. */
 char *bst_behind_mount_dir(const char *path);
 

@@ -32,6 +32,8 @@ static const struct bst_option options[] = {
 struct verify {
 	int is_fast;
 	int is_json;
+	const char *member; /* of a bundle: that alone, or what is below it; "":
+			     * all; borrowed */
 	struct bst_json json;
 };
 
@@ -327,6 +329,16 @@ static int verify_file(struct verify *v, struct findings *f, struct totals *sum)
 	return code;
 }
 
+static int is_asked_for(const struct verify *v, const struct bs_member *m)
+{
+	size_t len = strlen(v->member);
+
+	if (!len)
+		return 1;
+	return m->name_len >= len && !memcmp(m->name, v->member, len) &&
+	       (m->name_len == len || m->name[len] == '/');
+}
+
 static int verify_files(struct verify *v, struct findings *f,
 			struct totals *sum)
 {
@@ -342,7 +354,8 @@ static int verify_files(struct verify *v, struct findings *f,
 	}
 	for (i = 0; i < n && code != BST_EXIT_INTERRUPTED; i++) {
 		bst_container_enter(&f->box, i);
-		if (f->box.member.type != BS_MEMBER_FILE)
+		if (f->box.member.type != BS_MEMBER_FILE ||
+		    !is_asked_for(v, &f->box.member))
 			continue;
 		sum->n_files++;
 		sum->raw += f->box.member.size;
@@ -526,13 +539,15 @@ static int verify_dir(struct verify *v, const char *path)
 static int verify_path(struct verify *v, const char *path)
 {
 	/* A bundle that is mounted is a directory to look at. */
-	char *behind = bst_behind_mount(path);
+	char *member, *behind = bst_behind_member(path, &member);
 	int code;
 
+	v->member = member ? member : "";
 	if (!behind && bst_is_dir(path))
 		code = verify_dir(v, path);
 	else
 		code = verify_one(v, behind ? behind : path);
+	free(member);
 	free(behind);
 	return code;
 }
