@@ -10,6 +10,7 @@
 
 #include "behind.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -120,15 +121,6 @@ static char *find_container(const char *dir, const char *base)
 	return ret;
 }
 
-char *bst_behind_mount_dir(const char *path)
-{
-	char *real = realpath(path, NULL);
-	char *ret = real ? store_dir(real) : NULL;
-
-	free(real);
-	return ret;
-}
-
 /* "DIR/NAME.bs", if that is shown as the directory 'name'. */
 static char *find_bundle(const char *dir, const char *name)
 {
@@ -234,5 +226,17 @@ char *bst_behind_mount(const char *path)
 	char *member, *ret = bst_behind_member(path, &member);
 
 	free(member);
+	return ret;
+}
+
+char *bst_behind_mount_dir(const char *path)
+{
+	char *real = realpath(path, NULL), *ret = NULL;
+	size_t len = real ? mount_len(real) : 0;
+
+	if (len && strncmp(real + len, "/.bigsmall", 10) != 0 &&
+	    asprintf(&ret, "%.*s" STORE "%s", (int)len, real, real + len) < 0)
+		ret = NULL;
+	free(real);
 	return ret;
 }
