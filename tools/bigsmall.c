@@ -10,11 +10,17 @@
 #include "cmd.h"
 
 const struct bst_command *const bst_commands[] = {
-	&bst_cmd_compress,   &bst_cmd_decompress,
-	&bst_cmd_verify,     &bst_cmd_info,
-	&bst_cmd_mount,	     &bst_cmd_umount,
-	&bst_cmd_status,     &bst_cmd_doctor,
-	&bst_cmd_completion, NULL,
+	&bst_cmd_scan,
+	&bst_cmd_compress,
+	&bst_cmd_decompress,
+	&bst_cmd_verify,
+	&bst_cmd_info,
+	&bst_cmd_mount,
+	&bst_cmd_umount,
+	&bst_cmd_status,
+	&bst_cmd_doctor,
+	&bst_cmd_completion,
+	NULL,
 };
 
 static void print_help(FILE *file)

@@ -25,6 +25,7 @@ enum bst_exit {
 	BST_EXIT_INTERRUPTED = 130,
 };
 
+extern const struct bst_command bst_cmd_scan;
 extern const struct bst_command bst_cmd_compress;
 extern const struct bst_command bst_cmd_decompress;
 extern const struct bst_command bst_cmd_verify;
