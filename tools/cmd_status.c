@@ -145,10 +145,10 @@ static int say_summary(int out)
 	close(fd);
 	return dprintf(out,
 		       "\"models\": %llu\n\"shown_bytes\": %llu\n"
-		       "\"stored_bytes\": %llu\n",
+		       "\"stored_bytes\": %llu\n\"is_partial\": %d\n",
 		       (unsigned long long)sum.n_models,
 		       (unsigned long long)sum.shown_len,
-		       (unsigned long long)sum.stored_len) > 0
+		       (unsigned long long)sum.stored_len, sum.is_partial) > 0
 		       ? 0
 		       : EIO;
 }
@@ -219,15 +219,16 @@ static int hear(struct mount *m)
 	return 1;
 }
 
-/* Both texts must have come whole. */
+/* The problems may be missing: before the first time, a large store is looked
+ * through for long. */
 static void split_answer(struct mount *m)
 {
 	const char *end = m->said ? memchr(m->said, 0, m->len) : NULL;
 
-	if (!m->err && end && end + 1 < m->said + m->len &&
-	    !m->said[m->len - 1]) {
+	if (end && (!m->err || m->err == ETIMEDOUT)) {
 		m->stats = m->said;
-		m->problems = end + 1;
+		if (end + 1 < m->said + m->len && !m->said[m->len - 1])
+			m->problems = end + 1;
 	} else if (!m->err) {
 		m->err = EIO;
 	}
@@ -314,6 +315,12 @@ static void tell_problems(const struct mount *m)
 	const char *at = m->problems;
 	unsigned n = 0;
 
+	if (!at) {
+		bst_print("  %-9s not all found yet; see "
+			  "%s/.bigsmall/problems\n",
+			  "problems", m->dir);
+		return;
+	}
 	for (; *at && n < PROBLEMS_SHOWN; n++) {
 		size_t len = strcspn(at, "\n");
 
@@ -330,7 +337,8 @@ static void tell(const struct mount *m)
 	char a[BST_SIZE_LEN], b[BST_SIZE_LEN], c[BST_SIZE_LEN];
 	uint64_t models = stat_of(m, "models"), n, all;
 
-	bst_print("%s: %llu compressed file%s", m->dir,
+	bst_print("%s: %s%llu compressed file%s", m->dir,
+		  stat_of(m, "is_partial") ? "more than " : "",
 		  (unsigned long long)models, models == 1 ? "" : "s");
 	if (models)
 		printf(", %s shown from %s stored, %s saved",
@@ -357,8 +365,10 @@ static void tell(const struct mount *m)
 
 static void json_problems(struct bst_json *j, const struct mount *m)
 {
-	char *copy = strdup(m->problems), *rest = copy, *line;
+	char *copy = m->problems ? strdup(m->problems) : NULL;
+	char *rest = copy, *line;
 
+	bst_json_bool(j, "problems_known", m->problems != NULL);
 	bst_json_open(j, "problems", '[');
 	while (copy && (line = strsep(&rest, "\n")))
 		if (*line)
@@ -386,6 +396,7 @@ static void tell_json(struct status *s, const struct mount *m)
 		for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 			bst_json_u64(j, keys[i], stat_of(m, keys[i]));
 		bst_json_u64(j, "saved_bytes", saved_by(m));
+		bst_json_bool(j, "is_partial", stat_of(m, "is_partial") != 0);
 		json_problems(j, m);
 	} else if (!m->is_hidden) {
 		bst_json_string(j, "error", strerrorname_np(m->err));

@@ -51,9 +51,9 @@ cat mnt/m.safetensors >/dev/null
 exec 3<mnt/n.safetensors
 status 0 "$work/mnt"
 prints "^$work/mnt: 2 compressed files, .* shown from .* saved$"
-prints "store *$work/store"
-prints 'readers *1 open file$'
-prints 'problems *bad.bs: '
+prints "^  store *$work/store\$"
+prints '^  readers *1 open file$'
+prints '^  problems *bad.bs: '
 exec 3<&-
 status 0 --json mnt/
 is answers True "$(field 'm["answers"]')"
@@ -62,6 +62,7 @@ is pid "$daemon" "$(field 'm["pid"]')"
 is open_files 0 "$(field 'm["open_files"]')"
 is shown "$(cat orig/*.safetensors | wc -c)" "$(field 'm["shown_bytes"]')"
 is stored "$(cat store/[mn].bs | wc -c)" "$(field 'm["stored_bytes"]')"
+is problems_known True "$(field 'm["problems_known"]')"
 is saved "$(($(cat orig/*.safetensors | wc -c) - \
 	$(cat store/[mn].bs | wc -c)))" "$(field 'm["saved_bytes"]')"
 is read True "$(field 'm["read_bytes"] >= 1500 * 1024')"
