@@ -8,9 +8,13 @@
 #include "cmd.h"
 #include "mount_common.h"
 
+enum { OPT_JSON = 256 };
+
 static const struct bst_option options[] = {
 	{ 'f', "foreground", .help = "stay, and log to standard error" },
 	BST_MOUNT_O,
+	{ OPT_JSON, "json",
+	  .help = "print one JSON object when the mount is there" },
 	{ 0 },
 };
 
@@ -23,6 +27,9 @@ static int parse(struct bst_mount *m, int argc, char **argv)
 		switch (opt) {
 		case 'f':
 			m->is_foreground = 1;
+			break;
+		case OPT_JSON:
+			m->is_json = 1;
 			break;
 		case 'o':
 			if (bst_mount_options(m, optarg) != 0)

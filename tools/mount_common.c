@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "files.h"
+#include "json.h"
 
 #define CACHE_DEFAULT ((uint64_t)256 << 20)
 #define PROBLEMS_SHOWN 5
@@ -417,6 +418,29 @@ static void print_summary(const struct bst_mount *m,
 	fflush(stdout);
 }
 
+static void print_json(const struct bst_mount *m,
+		       const struct bsfs_summary *sum, char *problems)
+{
+	struct bst_json j;
+	char *line;
+
+	bst_json_init(&j, stdout);
+	bst_json_open(&j, NULL, '{');
+	bst_json_string(&j, "mountpoint", m->mountpoint);
+	bst_json_string(&j, "store", m->store);
+	bst_json_u64(&j, "models", sum->n_models);
+	bst_json_u64(&j, "shown_bytes", sum->shown_len);
+	bst_json_u64(&j, "stored_bytes", sum->stored_len);
+	bst_json_bool(&j, "is_partial", sum->is_partial);
+	bst_json_open(&j, "problems", '[');
+	while ((line = strsep(&problems, "\n")))
+		if (*line)
+			bst_json_string(&j, NULL, line);
+	bst_json_close(&j, ']');
+	bst_json_close(&j, '}');
+	fflush(stdout);
+}
+
 /* The first few lines of 'problems', and how many there are besides. */
 static void print_problems(const struct bst_mount *m, uint64_t n,
 			   const char *problems)
@@ -478,8 +502,12 @@ static void tell(const struct bst_mount *m)
 
 	if (m->store_fd >= 0)
 		bsfs_summarise(m->store_fd, SUMMARY_MS, &summary, &problems);
-	print_problems(m, summary.n_problems, problems ? problems : "");
-	print_summary(m, &summary);
+	if (m->is_json) {
+		print_json(m, &summary, problems);
+	} else {
+		print_problems(m, summary.n_problems, problems ? problems : "");
+		print_summary(m, &summary);
+	}
 	free(problems);
 }
 

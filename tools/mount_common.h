@@ -34,6 +34,7 @@ struct bst_mount {
 	const char *dir; /* borrowed, as is the next */
 	const char *at; /* NULL: over DIR itself */
 	int is_foreground;
+	int is_json; /* what is said when it is there */
 	int is_fake; /* check everything, mount nothing */
 	int is_sloppy; /* ignore unknown options */
 	struct bsfs_options fs;
