@@ -11,10 +11,13 @@
 
 #include <errno.h>
 #include <fts.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include "behind.h"
 #include "cmd.h"
 #include "container.h"
 #include "files.h"
@@ -415,6 +418,23 @@ static int add_to_layout(struct bst_scan *s, struct bst_scan_file *f,
 	return 0;
 }
 
+/* A mount of ours shows what is compressed as if it were not. */
+static void look_behind(struct bst_scan_file *f, int fd)
+{
+	struct statfs fs;
+	struct stat st;
+	char *behind;
+
+	if (fstatfs(fd, &fs) != 0 || fs.f_type != FUSE_SUPER_MAGIC)
+		return;
+	behind = bst_behind_mount(f->path);
+	if (behind && stat(behind, &st) == 0) {
+		f->is_container = 1;
+		f->stored = (uint64_t)st.st_size;
+	}
+	free(behind);
+}
+
 /* Of what only lies about in a directory, nothing is promised. */
 static void look_at(struct bst_scan *s, struct bst_scan_file *f)
 {
@@ -429,7 +449,8 @@ static void look_at(struct bst_scan *s, struct bst_scan_file *f)
 	is_one = is_expected || f->is_named ||
 		 bst_looks_like_safetensors(fd, f->size);
 	f->is_other = 1;
-	if (is_opened_container(f, fd))
+	look_behind(f, fd);
+	if (f->is_container || is_opened_container(f, fd))
 		f->is_other = 0;
 	else if (is_one && s->lay.n_regions > TENSORS_MAX)
 		err = -E2BIG;
