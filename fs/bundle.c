@@ -80,18 +80,6 @@ static uint64_t resolve(const struct bsfs_vfile *f, uint64_t i,
 	return i;
 }
 
-static mode_t type_of(const struct bs_member *m)
-{
-	switch (m->type) {
-	case BS_MEMBER_DIR:
-		return S_IFDIR;
-	case BS_MEMBER_SYMLINK:
-		return S_IFLNK;
-	default:
-		return S_IFREG;
-	}
-}
-
 /* How many links of f->links are numbers below 'no'. */
 static size_t count_below(const struct bsfs_vfile *f, uint64_t no)
 {
@@ -279,7 +267,7 @@ int bsfs_bundle_opendir(struct bsfs_session *s, struct bsfs_node node,
 	return 0;
 }
 
-int bsfs_bundle_next(const struct bsfs_session *s, const struct bsfs_inode *n,
+int bsfs_bundle_next(const struct bsfs_session *s, struct bsfs_inode *n,
 		     const struct bsfs_vfile *f,
 		     const struct bsfs_bundle_dir *dir, uint64_t at,
 		     struct bsfs_bundle_entry *ret)
@@ -302,8 +290,9 @@ int bsfs_bundle_next(const struct bsfs_session *s, const struct bsfs_inode *n,
 		memcpy(ret->name, name, len);
 		ret->name[len] = 0;
 		i = resolve(f, i, &m);
-		ret->type = type_of(&m);
-		ret->ino = bsfs_inode_entry_number(s, n, i + 1);
+		show(s, n, f, i, &m, &ret->attr);
+		ret->node.inode = n;
+		ret->node.entry = i + 1;
 		return 1;
 	}
 	return 0;

@@ -48,14 +48,14 @@ int bsfs_bundle_opendir(struct bsfs_session *s, struct bsfs_node node,
 /* An entry as a directory's list has it. */
 struct bsfs_bundle_entry {
 	char name[NAME_MAX + 1];
-	mode_t type; /* S_IFREG and so on */
-	ino_t ino;
+	struct bsfs_node node; /* not counted as looked up */
+	struct stat attr;
 	uint64_t next; /* where to go on */
 };
 
 /* The first entry of 'dir', in the bundle 'n', at member 'at' or after it: 1,
  * or 0 at the end.  'at' may be any number. */
-int bsfs_bundle_next(const struct bsfs_session *s, const struct bsfs_inode *n,
+int bsfs_bundle_next(const struct bsfs_session *s, struct bsfs_inode *n,
 		     const struct bsfs_vfile *f,
 		     const struct bsfs_bundle_dir *dir, uint64_t at,
 		     struct bsfs_bundle_entry *ret);

@@ -99,7 +99,7 @@ static struct bsfs_handle *new_handle(struct bsfs_session *s,
 		return NULL;
 	h->fd = -1;
 	h->inode = n;
-	bsfs_inode_hold(s, n);
+	bsfs_inode_hold(s, n, 1);
 	pthread_mutex_lock(&s->handles_lock);
 	h->next = s->handles;
 	if (h->next)
@@ -262,7 +262,7 @@ struct place {
 	uint64_t at; /* 0 and 1 are "." and ".." */
 	uint64_t next;
 	struct stat st; /* its type and number */
-	struct bsfs_bundle_entry entry; /* of a bundle */
+	struct bsfs_bundle_entry entry; /* of a bundle, if it has a node */
 };
 
 static const char *control_entry(struct bsfs_session *s, struct bsfs_node dir,
@@ -290,6 +290,7 @@ static const char *dir_entry(struct bsfs_session *s, struct bsfs_node dir,
 	p->st.st_mode = S_IFDIR;
 	p->st.st_ino = dir.inode->attr.st_ino;
 	p->next = p->at + 1;
+	p->entry.node.inode = NULL;
 	if (dir.entry)
 		p->st.st_ino = bsfs_inode_entry_number(s, dir.inode, dir.entry);
 	if (p->at < 2)
@@ -298,8 +299,7 @@ static const char *dir_entry(struct bsfs_session *s, struct bsfs_node dir,
 		if (!bsfs_bundle_next(s, dir.inode, h->vfile, &h->dir,
 				      p->at - 2, &p->entry))
 			return NULL;
-		p->st.st_mode = p->entry.type;
-		p->st.st_ino = p->entry.ino;
+		p->st = p->entry.attr;
 		p->next = p->entry.next + 2;
 		return p->entry.name;
 	}
@@ -312,14 +312,34 @@ static const char *dir_entry(struct bsfs_session *s, struct bsfs_node dir,
 	return l->names[p->at - 2].shown;
 }
 
-static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
-		       struct fuse_file_info *fi)
+/* Add it to the list; the bytes that takes, or would.  'is_plus': with the node
+ * that it is, if that is known without a look-up. */
+static size_t add_entry(fuse_req_t req, char *buf, size_t len, const char *name,
+			const struct place *p, int is_plus)
+{
+	struct fuse_entry_param e = { .generation = 1, .attr = p->st };
+	struct bsfs_node node = p->entry.node;
+
+	if (!is_plus)
+		return fuse_add_direntry(req, buf, len, name, &p->st,
+					 (off_t)p->next);
+	if (node.inode) {
+		e.ino = bsfs_node_id(session_of(req), node);
+		e.entry_timeout = node.inode->timeout;
+		e.attr_timeout = node.inode->timeout;
+	}
+	return fuse_add_direntry_plus(req, buf, len, name, &e, (off_t)p->next);
+}
+
+static void read_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		     const struct fuse_file_info *fi, int is_plus)
 {
 	struct bsfs_session *s = session_of(req);
 	struct bsfs_node dir = bsfs_node_of(s, ino);
 	const struct bsfs_handle *h = handle_of(fi);
 	struct place p = { .at = (uint64_t)off };
 	char *buf = malloc(size);
+	uint64_t n_lookups = 0;
 	size_t len = 0;
 	const char *name;
 
@@ -328,16 +348,34 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		return;
 	}
 	while ((name = dir_entry(s, dir, h, &p)) != NULL) {
-		size_t n = fuse_add_direntry(req, buf + len, size - len, name,
-					     &p.st, (off_t)p.next);
+		size_t n = add_entry(req, buf + len, size - len, name, &p,
+				     is_plus);
 
 		if (n > size - len)
 			break;
 		len += n;
+		n_lookups += is_plus && p.entry.node.inode;
 		p.at = p.next;
 	}
-	fuse_reply_buf(req, buf, len);
+	/* All are entries of one bundle; the kernel may forget them as soon as
+	 * it has the answer. */
+	bsfs_inode_hold(s, dir.inode, n_lookups);
+	if (fuse_reply_buf(req, buf, len) == -ENOENT)
+		bsfs_inode_forget(s, dir.inode, n_lookups);
 	free(buf);
+}
+
+static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		       struct fuse_file_info *fi)
+{
+	read_dir(req, ino, size, off, fi, 0);
+}
+
+/* The kernel asks for this when it sees that each entry is looked up. */
+static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size,
+			   off_t off, struct fuse_file_info *fi)
+{
+	read_dir(req, ino, size, off, fi, 1);
 }
 
 static void op_releasedir(fuse_req_t req, fuse_ino_t ino,
@@ -574,6 +612,7 @@ const struct fuse_lowlevel_ops bsfs_ops = {
 	.readlink = op_readlink,
 	.opendir = op_opendir,
 	.readdir = op_readdir,
+	.readdirplus = op_readdirplus,
 	.releasedir = op_releasedir,
 	.open = op_open,
 	.read = op_read,

@@ -759,7 +759,7 @@ static int lookup_entry(struct bsfs_session *s, struct bsfs_node dir,
 	int err = bsfs_bundle_lookup(s, dir, name, ret);
 
 	if (!err)
-		bsfs_inode_hold(s, dir.inode);
+		bsfs_inode_hold(s, dir.inode, 1);
 	return err;
 }
 
@@ -801,10 +801,11 @@ static int is_counted(const struct bsfs_session *s, const struct bsfs_inode *n)
 	       n != &t->problems;
 }
 
-void bsfs_inode_hold(struct bsfs_session *s, struct bsfs_inode *n)
+void bsfs_inode_hold(struct bsfs_session *s, struct bsfs_inode *n,
+		     uint64_t n_lookups)
 {
 	pthread_mutex_lock(&s->inodes->lock);
-	n->n_lookups++;
+	n->n_lookups += n_lookups;
 	pthread_mutex_unlock(&s->inodes->lock);
 }
 

@@ -78,10 +78,11 @@ struct bsfs_found_inode {
 int bsfs_inode_lookup(struct bsfs_session *s, struct bsfs_node dir,
 		      const char *name, struct bsfs_found_inode *ret);
 
-/* One look-up more, of an inode or of a bundle's entries: who holds it open. */
-void bsfs_inode_hold(struct bsfs_session *s, struct bsfs_inode *n);
+/* That many look-ups more, of an inode or of a bundle's entries. */
+void bsfs_inode_hold(struct bsfs_session *s, struct bsfs_inode *n,
+		     uint64_t n_lookups);
 
-/* That many look-ups less, of an inode or of a bundle's entries. */
+/* And less. */
 void bsfs_inode_forget(struct bsfs_session *s, struct bsfs_inode *n,
 		       uint64_t n_lookups);
 
