@@ -9,10 +9,9 @@
 #include <getopt.h>
 
 #include "cmd.h"
+#include "compressor.h"
 #include "json.h"
 #include "scanner.h"
-
-#define WHAT_IS_SAID 1.0 /* %: less is nothing to be gained */
 
 enum { OPT_JSON = 256 };
 
@@ -79,13 +78,6 @@ static void add_up(const struct bst_scan *s, struct sums *sums)
 
 static const char *const hidden_names[BST_N_HIDDEN] = { NULL, "BF16", "F16" };
 
-static double saved(uint64_t raw, uint64_t stored)
-{
-	return raw && stored < raw
-		       ? 100.0 - 100.0 * (double)stored / (double)raw
-		       : 0.0;
-}
-
 static void tell_amount(const char *title, const struct bst_tensors *a,
 			const char *what)
 {
@@ -100,13 +92,13 @@ static void tell_amount(const char *title, const struct bst_tensors *a,
 static void tell_file(const struct bst_scan_file *f)
 {
 	char raw[BST_SIZE_LEN], stored[BST_SIZE_LEN];
-	double part = saved(f->size, f->stored);
+	double part = bst_saved(f->size, f->stored);
 
 	bst_size(raw, f->size);
 	bst_size(stored, f->stored);
 	if (f->is_container)
 		bst_print("%s: compressed already, %s.\n", f->path, stored);
-	else if (bst_scan_has(f) && part < WHAT_IS_SAID)
+	else if (bst_scan_has(f) && part < BST_GAIN_MIN)
 		bst_print("%s: %s, nothing to be gained.\n", f->path, raw);
 	else if (bst_scan_has(f))
 		bst_print("%s: %s → about %s, %.1f %% saved.\n", f->path, raw,
@@ -125,7 +117,7 @@ static void tell_dtypes(const struct sums *sums)
 		printf("%-8s %-8s %10s → %10s  %5.1f %% saved\n", title,
 		       bs_dtype_name(i), bst_size(raw, sums->raw_of[i]),
 		       bst_size(stored, sums->stored_of[i]),
-		       saved(sums->raw_of[i], sums->stored_of[i]));
+		       bst_saved(sums->raw_of[i], sums->stored_of[i]));
 		title = "";
 	}
 }
@@ -161,7 +153,7 @@ static void tell(const struct bst_scan *s, const struct sums *sums)
 		       "bigsmall compress\n",
 		       sums->n_files, sums->n_files == 1 ? "" : "s",
 		       bst_size(a, sums->raw), bst_size(b, sums->stored),
-		       saved(sums->raw, sums->stored));
+		       bst_saved(sums->raw, sums->stored));
 }
 
 static void json_amount(struct bst_json *j, const char *key,
@@ -200,7 +192,7 @@ static void json_file(struct bst_json *j, const struct bst_scan_file *f)
 	if (bst_scan_has(f)) {
 		bst_json_u64(j, "estimated_bytes", f->stored);
 		bst_json_bool(j, "worth_it",
-			      saved(f->size, f->stored) >= WHAT_IS_SAID);
+			      bst_saved(f->size, f->stored) >= BST_GAIN_MIN);
 		bst_json_u64(j, "tensors", f->n_tensors);
 		json_amounts(j, &f->tied, &f->twins, f->hidden);
 	}

@@ -14,6 +14,7 @@
 #include "safetensors.h"
 
 #define BST_NO_REGION SIZE_MAX
+#define BST_NO_SOURCE SIZE_MAX
 #define BST_REASON_LEN 240
 
 /* A parsed header takes some ten times its length in memory, and the promise

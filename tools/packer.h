@@ -12,7 +12,6 @@
 #include "layout.h"
 
 #define BST_N_CODINGS 4
-#define BST_NO_SOURCE SIZE_MAX
 
 struct bst_amount {
 	uint64_t raw;

@@ -26,8 +26,6 @@ struct bst_share {
 	uint64_t stored; /* of what was counted */
 };
 
-#define BST_NO_SOURCE SIZE_MAX
-
 struct bst_scan_file {
 	char *path; /* owned */
 	struct stat st;
