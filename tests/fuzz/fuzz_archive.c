@@ -110,6 +110,27 @@ static void walk_blobs(const struct bs_archive *ar)
 	MUST(end == bs_archive_n_chunks(ar));
 }
 
+/* What an open bundle promises of its names: each is found, and what is below a
+ * directory lies between it and what follows. */
+static void check_path(const struct bs_archive *ar, const struct bs_member *m,
+		       uint64_t i)
+{
+	uint64_t n = bs_archive_n_members(ar), next = bs_archive_skip(ar, i);
+	struct bs_member other;
+
+	MUST(bs_archive_find(ar, m->name, m->name_len) == i);
+	MUST(next > i && next <= n);
+	MUST(m->type == BS_MEMBER_DIR || next == i + 1);
+	if (next > i + 1) {
+		bs_archive_member(ar, next - 1, &other);
+		MUST(other.name_len > m->name_len &&
+		     !memcmp(other.name, m->name, m->name_len) &&
+		     other.name[m->name_len] == '/');
+	}
+	/* A link is relative at least; paths.c walks it to its end. */
+	MUST(m->type != BS_MEMBER_SYMLINK || m->target[0] != '/');
+}
+
 static void walk_members(const struct bs_archive *ar)
 {
 	uint64_t n = bs_archive_n_members(ar), i, k, sum = 0;
@@ -125,6 +146,7 @@ static void walk_members(const struct bs_archive *ar)
 		if (m.target_len)
 			last = m.target[m.target_len - 1];
 		(void)last;
+		check_path(ar, &m, i);
 		for (k = m.first_extent; k < m.first_extent + m.n_extents;
 		     k++) {
 			struct bs_extent e;
