@@ -422,16 +422,20 @@ static int add_to_layout(struct bst_scan *s, struct bst_scan_file *f,
 static void look_behind(struct bst_scan_file *f, int fd)
 {
 	struct statfs fs;
+	char *behind, *member = NULL;
 	struct stat st;
-	char *behind;
 
 	if (fstatfs(fd, &fs) != 0 || fs.f_type != FUSE_SUPER_MAGIC)
 		return;
-	behind = bst_behind_mount(f->path);
+	behind = bst_behind_member(f->path, &member);
 	if (behind && stat(behind, &st) == 0) {
 		f->is_container = 1;
 		f->stored = (uint64_t)st.st_size;
+		/* The blocks of a bundle's file are its share. */
+		if (*member)
+			f->stored = (uint64_t)f->st.st_blocks * 512;
 	}
+	free(member);
 	free(behind);
 }
 
