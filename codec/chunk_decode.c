@@ -387,12 +387,13 @@ static unsigned coded_terms(const struct plane_job *job,
 /* Put the next escapes in place of the values of escaped elements.  'terms'
  * are the plane's own. */
 static enum bs_result take_escapes(struct layout *lay, unsigned plane,
+				   const uint8_t *sym,
 				   const struct bs_term *terms,
 				   unsigned n_terms, uint8_t *dst, size_t n)
 {
 	const struct bs_plane *p = &lay->desc->planes[plane];
 	unsigned len = bs_escape_len(p), unit = lay->desc->unit, k;
-	const uint8_t *sym = terms[0].src[0], *end = sym + n, *at = sym;
+	const uint8_t *end = sym + n, *at = sym;
 
 	/* Escapes are rare: memchr() passes over the rest. */
 	while ((at = memchr(at, p->escape, (size_t)(end - at)))) {
@@ -417,6 +418,33 @@ static enum bs_result take_escapes(struct layout *lay, unsigned plane,
 	return BS_OK;
 }
 
+/* Symbols of n elements, and what 'terms' make of them. */
+static enum bs_result decode_and_merge(const struct plane_job *job,
+				       unsigned unit, struct bs_rans_dec *d,
+				       struct bs_workspace *ws, uint8_t *dst,
+				       size_t n, struct bs_term *terms,
+				       unsigned n_terms)
+{
+	const struct bs_kernels *k = bs_kernels();
+	unsigned table_mask = (1u << job->p->table_log2) - 1, t;
+	const uint16_t *q = job->rows && table_mask ? ws->q : NULL;
+	enum bs_result res;
+	size_t i = 0;
+
+	if (k->decode_merge) {
+		i = k->decode_merge(d, job->slots, job->prob_bits, q,
+				    table_mask, ws->sym, dst, unit, n,
+				    job->base, terms, n_terms);
+		for (t = 0; t < n_terms; t++)
+			bs_term_skip(&terms[t], i);
+	}
+	res = k->rans_decode(d, job->slots, job->prob_bits, q ? q + i : NULL,
+			     table_mask, ws->sym + i, n - i);
+	if (!res && i < n)
+		merge(dst + i * unit, unit, n - i, job->base, terms, n_terms);
+	return res;
+}
+
 /* Elements [i, i + n) of one plane, all or none of them early. */
 static enum bs_result decode_step(const struct plane_job *job,
 				  struct layout *lay, struct bs_rans_dec *d,
@@ -424,27 +452,20 @@ static enum bs_result decode_step(const struct plane_job *job,
 				  size_t i, size_t n)
 {
 	struct bs_term terms[PARTS_MAX + RAW_TERMS_MAX];
-	const struct bs_plane *p = job->p;
-	unsigned table_mask = (1u << p->table_log2) - 1;
-	unsigned n_coded, n_terms;
+	unsigned n_coded = coded_terms(job, ws, terms), n_terms = n_coded;
 	enum bs_result res;
 
-	n_coded = n_terms = coded_terms(job, ws, terms);
 	if (job->is_last && i < lay->n_early)
 		n_terms += raw_terms(lay, i, terms + n_coded);
 	if (job->rows)
 		sum_classes(ws->q, job->rows, job->columns, job->width,
 			    job->first + i, n);
-	res = bs_kernels()->rans_decode(d, job->slots, job->prob_bits,
-					job->rows && table_mask ? ws->q : NULL,
-					table_mask, ws->sym, n);
-	if (res)
-		return res;
 	dst += i * lay->desc->unit;
-	merge(dst, lay->desc->unit, n, job->base, terms, n_terms);
-	if (p->escape == NO_ESCAPE)
-		return BS_OK;
-	return take_escapes(lay, job->index, terms, n_coded, dst, n);
+	res = decode_and_merge(job, lay->desc->unit, d, ws, dst, n, terms,
+			       n_terms);
+	if (res || job->p->escape == NO_ESCAPE)
+		return res;
+	return take_escapes(lay, job->index, ws->sym, terms, n_coded, dst, n);
 }
 
 static enum bs_result decode_plane(const struct plane_job *job,

@@ -52,6 +52,7 @@ static const struct {
 		  .name = "avx512",
 		  .rans_decode = bs_rans_decode_avx512,
 		  .plane_merge = bs_plane_merge_avx512,
+		  .decode_merge = bs_decode_merge_avx512,
 		  .xxh3_64 = bs_xxh3_64_avx512,
 	  } },
 	{ has_avx2,

@@ -14,10 +14,33 @@
 #include "plane.h"
 #include "rans.h"
 
+/*
+ * Decode symbols of the first elements of n and merge them, as rans_decode and
+ * plane_merge do: as many groups of 64 as suit the kernel, perhaps none.
+ * Returns how many elements; the caller goes on from there.  'sym' may be the
+ * source of terms, and holds the symbols afterwards.
+ */
+typedef size_t (*bs_decode_merge_fn)(struct bs_rans_dec *d,
+				     const bs_slot *slots, unsigned prob_bits,
+				     const uint16_t *q, unsigned table_mask,
+				     uint8_t *sym, void *dst, unsigned unit,
+				     size_t n, const uint64_t *base,
+				     const struct bs_term *terms,
+				     unsigned n_terms);
+
+#ifdef __x86_64__
+size_t bs_decode_merge_avx512(struct bs_rans_dec *d, const bs_slot *slots,
+			      unsigned prob_bits, const uint16_t *q,
+			      unsigned table_mask, uint8_t *sym, void *dst,
+			      unsigned unit, size_t n, const uint64_t *base,
+			      const struct bs_term *terms, unsigned n_terms);
+#endif
+
 struct bs_kernels {
 	const char *name; /* "scalar", ...: what $BIGSMALL_CPU accepts */
 	bs_rans_decode_fn rans_decode;
 	bs_plane_merge_fn plane_merge;
+	bs_decode_merge_fn decode_merge; /* NULL: none */
 	bs_xxh3_64_fn xxh3_64;
 };
 

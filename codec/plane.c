@@ -311,6 +311,18 @@ void bs_plane_merge_scalar(void *dst, unsigned unit, size_t n,
 	}
 }
 
+void bs_term_skip(struct bs_term *t, size_t n)
+{
+	unsigned bits = t->entry_bits, k = 0, here;
+
+	for (; bits; bits -= here, k++) {
+		here = bs_piece_bits(bits);
+		t->src[k] += n * here / 8;
+	}
+	if (t->q)
+		t->q += n;
+}
+
 /* ---- Packing ------------------------------------------------------------ */
 
 static void pack4(uint8_t *restrict dst, const uint8_t *restrict src)

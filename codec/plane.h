@@ -59,6 +59,9 @@ void bs_plane_merge_avx512(void *dst, unsigned unit, size_t n,
 			   unsigned n_terms);
 #endif
 
+/* Go on to element n of a term's source, a multiple of 64. */
+void bs_term_skip(struct bs_term *t, size_t n);
+
 /* dst[i] |= (element i >> lo & (1 << bits) - 1) << dst_shift, i < n */
 void bs_plane_take8(uint8_t *dst, const void *src, unsigned unit, size_t n,
 		    unsigned lo, unsigned bits, unsigned dst_shift);

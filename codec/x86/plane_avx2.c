@@ -285,16 +285,8 @@ void bs_plane_merge_avx2(void *dst, unsigned unit, size_t n,
 	if (at == n)
 		return;
 	for (i = 0; i < n_terms; i++) {
-		struct bs_term *t = &rest[i];
-		unsigned bits = terms[i].entry_bits, k = 0, here;
-
-		*t = terms[i];
-		for (; bits; bits -= here, k++) {
-			here = bs_piece_bits(bits);
-			t->src[k] += at * here / 8;
-		}
-		if (t->q)
-			t->q += at;
+		rest[i] = terms[i];
+		bs_term_skip(&rest[i], at);
 	}
 	bs_plane_merge_scalar((uint8_t *)dst + at * unit, unit, n - at, base,
 			      rest, n_terms);
