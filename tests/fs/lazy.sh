@@ -19,6 +19,8 @@ done
 # hard links share an inode: these are files of their own
 cp store/m.bs store/sub/a.bs
 head -c 4000 store/m.bs >store/cut.bs
+# A directory that has just changed is read again, and what is damaged with it.
+touch -d 2001-01-01 store store/sub
 
 # Both by the daemon in the foreground and in the background.
 check() {
