@@ -103,6 +103,7 @@ chown 65534 mnt
 
 # killed, aside and in place: named as such, cleaned up, mounted again
 for dir in mnt store; do
+	: >out # what the mount before has said
 	setpriv --reuid 65534 --regid 65534 --clear-groups \
 		"$bin/mount.bigsmall" store $dir --foreground >out 2>err &
 	pid=$!

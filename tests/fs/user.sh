@@ -40,6 +40,7 @@ unshare -m sh -c '
 	as_user "$2/bigsmall" umount mnt || fail "umount: exit $?"
 	grep -q " $1/mnt " /proc/self/mounts && fail "still mounted"
 
+	: >out # what the mount before has said
 	setpriv --reuid 65534 --regid 65534 --clear-groups \
 		"$2/mount.bigsmall" store mnt --foreground >out 2>err &
 	i=0
