@@ -26,11 +26,19 @@
 
 #define COPY_LEN ((size_t)1 << 20)
 
+/* A name that something will have. */
+struct result {
+	char *dst;
+	size_t entry; /* of its source */
+};
+
 struct mirror {
 	struct bst_mirror *m;
 	struct bst_tree tree;
 	struct bst_mirror_file *file; /* [n_files], owned */
 	size_t n_files;
+	struct result *other; /* [n_others], owned: of further names */
+	size_t n_others;
 	unsigned char *is_planned; /* [tree.n], owned */
 	int exit_code;
 };
@@ -208,6 +216,58 @@ static int plan_file(struct mirror *w, size_t i)
 	return code;
 }
 
+static int compare_entry_no(const void *pa, const void *pb)
+{
+	const struct bst_mirror_file *a = pa, *b = pb;
+
+	return a->entry < b->entry ? -1 : a->entry > b->entry;
+}
+
+/* What another name of a planned file says its result is called, the caller's
+ * to free; NULL: nothing, or the result has another ending. */
+static char *name_other(const struct mirror *w, const char *src,
+			const struct bst_mirror_file *f, size_t i)
+{
+	char *name = NULL, *ret = NULL;
+	const char *suffix = "";
+	struct stat st;
+	int fd;
+
+	if (bst_open_regular(src, &fd, &st) != 0)
+		return NULL;
+	if (w->m->plan(w->m->ctx, src, fd, &st, &name, &suffix) > 0 &&
+	    !strcmp(suffix, f->suffix))
+		ret = result_path(top_of(w), w->tree.entry[i].path, name);
+	close(fd);
+	free(name);
+	return ret;
+}
+
+/* Note the result of another name, so that it clashes with no other. */
+static int plan_other(struct mirror *w, size_t i)
+{
+	struct bst_mirror_file key = { .entry = w->tree.entry[i].same_as }, *f;
+	char *src, *dst;
+
+	f = w->n_files ? bsearch(&key, w->file, w->n_files, sizeof(key),
+				 compare_entry_no)
+		       : NULL;
+	if (!f)
+		return BST_EXIT_OK;
+	if (!w->other)
+		w->other = calloc(w->tree.n, sizeof(*w->other));
+	src = bst_join(w->tree.root, w->tree.entry[i].path);
+	if (!w->other || !src) {
+		free(src);
+		return say_no_memory();
+	}
+	dst = name_other(w, src, f, i);
+	free(src);
+	if (dst)
+		w->other[w->n_others++] = (struct result){ dst, i };
+	return BST_EXIT_OK;
+}
+
 static int plan_all(struct mirror *w)
 {
 	int code = BST_EXIT_OK;
@@ -227,6 +287,8 @@ static int plan_all(struct mirror *w)
 				  w->tree.root, e->path);
 		else if (e->same_as == BST_NO_ENTRY)
 			code = bst_exit_worse(code, plan_file(w, i));
+		else
+			code = bst_exit_worse(code, plan_other(w, i));
 		if (bst_is_interrupted())
 			return BST_EXIT_INTERRUPTED;
 	}
@@ -235,44 +297,76 @@ static int plan_all(struct mirror *w)
 
 static int compare_results(const void *pa, const void *pb)
 {
-	const struct bst_mirror_file *const *a = pa, *const *b = pb;
+	const struct result *a = pa, *b = pb;
+	int cmp = strcmp(a->dst, b->dst);
 
-	return strcmp((*a)->dst, (*b)->dst);
+	return cmp ? cmp : a->entry < b->entry ? -1 : a->entry > b->entry;
+}
+
+static int is_source(const struct mirror *w, size_t i)
+{
+	size_t first = w->tree.entry[i].same_as;
+
+	return w->is_planned[i] ||
+	       (first != BST_NO_ENTRY && w->is_planned[first]);
+}
+
+/* Refuse a result that takes the name of what is in the tree. */
+static int check_result(const struct mirror *w, const struct result *r)
+{
+	const char *top = top_of(w), *root = w->tree.root;
+	size_t skip = strlen(top), at;
+
+	skip += top[skip - 1] != '/';
+	at = bst_tree_find(&w->tree, r->dst + skip);
+	if (at == BST_NO_ENTRY)
+		return BST_EXIT_OK;
+	if (is_source(w, at)) {
+		if (w->m->out)
+			return BST_EXIT_OK;
+		/* It may be gone by then, or not. */
+		bst_error("%s/%s would become %s, which is to be read as well; "
+			  "nothing was written.",
+			  root, w->tree.entry[r->entry].path, r->dst);
+		return BST_EXIT_REFUSED;
+	}
+	if (!w->m->out && w->tree.entry[at].type == BST_ENTRY_FILE)
+		return BST_EXIT_OK;
+	bst_error("%s/%s would become %s, which %s/%s has as its name; nothing "
+		  "was written.",
+		  root, w->tree.entry[r->entry].path, r->dst, root,
+		  w->tree.entry[at].path);
+	return BST_EXIT_REFUSED;
 }
 
 /* Refuse where two sources would get one name. */
 static int check_names(const struct mirror *w)
 {
-	const struct bst_mirror_file **list =
-		calloc(w->n_files + 1, sizeof(*list));
-	const char *top = top_of(w);
-	size_t skip = strlen(top), i;
+	size_t n = 0, i;
+	struct result *list =
+		calloc(w->n_files + w->n_others + 1, sizeof(*list));
 	int code = BST_EXIT_OK;
 
 	if (!list)
 		return say_no_memory();
-	skip += top[skip - 1] != '/';
 	for (i = 0; i < w->n_files; i++)
-		list[i] = &w->file[i];
-	if (w->n_files)
-		qsort(list, w->n_files, sizeof(*list), compare_results);
-	for (i = 0; i < w->n_files && code == BST_EXIT_OK; i++) {
-		const char *dst = list[i]->dst;
-		size_t at = bst_tree_find(&w->tree, dst + skip);
-
-		if (i && !strcmp(list[i - 1]->dst, dst)) {
-			bst_error("%s and %s would both become %s; nothing was "
-				  "written.",
-				  list[i - 1]->src, list[i]->src, dst);
+		list[n++] = (struct result){ w->file[i].dst, w->file[i].entry };
+	for (i = 0; i < w->n_others; i++)
+		list[n++] = w->other[i];
+	if (n)
+		qsort(list, n, sizeof(*list), compare_results);
+	for (i = 0; i < n && code == BST_EXIT_OK; i++) {
+		if (i && !strcmp(list[i - 1].dst, list[i].dst)) {
+			bst_error("%s/%s and %s/%s would both become %s; "
+				  "nothing was written.",
+				  w->tree.root,
+				  w->tree.entry[list[i - 1].entry].path,
+				  w->tree.root,
+				  w->tree.entry[list[i].entry].path,
+				  list[i].dst);
 			code = BST_EXIT_REFUSED;
-		} else if (at != BST_NO_ENTRY && !w->is_planned[at] &&
-			   (w->m->out ||
-			    w->tree.entry[at].type != BST_ENTRY_FILE)) {
-			bst_error("%s would become %s, which %s/%s has as its "
-				  "name; nothing was written.",
-				  list[i]->src, dst, w->tree.root,
-				  w->tree.entry[at].path);
-			code = BST_EXIT_REFUSED;
+		} else {
+			code = check_result(w, &list[i]);
 		}
 	}
 	free(list);
@@ -639,6 +733,9 @@ int bst_mirror(struct bst_mirror *m)
 		free(w.file[i].src);
 		free(w.file[i].dst);
 	}
+	for (i = 0; i < w.n_others; i++)
+		free(w.other[i].dst);
+	free(w.other);
 	free(w.file);
 	free(w.is_planned);
 	bst_tree_fini(&w.tree);

@@ -105,6 +105,25 @@ for clash in a a.bs.d; do
 	fi
 done
 
+# nor where a result would take the name of another source, or where one of
+# several names of a file clashes
+mkdir f
+model f/x.bs 300
+model f/x.safetensors 300 2
+mkdir g
+model g/a.safetensors 300
+ln g/a.safetensors g/b.safetensors
+model g/b 300 2
+for dir in f g; do
+	tree $dir >before
+	run 4 compress --replace --force $dir
+	says 'nothing was written'
+	tree $dir >after
+	same before after
+	[ $dir = f ] || run 4 compress --force $dir -o out/$dir/
+	[ -e out/$dir ] && fail "out/$dir was made"
+done
+
 # links that leave the directory are left alone, and the sentence helps
 mkdir -p hub/x/blobs hub/x/snapshots/r
 model hub/x/blobs/w 300
