@@ -71,6 +71,9 @@ int bst_exit_of_errno(int err);
  * code. */
 int bst_say_output_error(const char *path, int err);
 
+/* Another run works on that file; BST_EXIT_REFUSED. */
+int bst_say_busy(const char *path);
+
 /* The worse of two exit codes: an interruption, then the system's failures,
  * then wrong data, then what was refused or misused. */
 int bst_exit_worse(int a, int b);

@@ -5,7 +5,9 @@
  * In place, the order is what makes it safe: the container is written under a
  * temporary name and to the disk, read back from there, decoded and compared
  * with the source; it gets its name, and the directory goes to the disk; the
- * source is looked at once more, and only then removed.
+ * source is looked at once more, and only then removed.  Each run holds a lock
+ * on what it will remove, and on what it relies on where it was there before:
+ * so a run this way and one the other way do not remove both.
  */
 
 #include "compressor.h"
@@ -43,6 +45,8 @@ static int open_source(struct work *w)
 	const char *src = w->job->src;
 	int err = bst_open_regular(src, &w->fd, &w->st);
 
+	if (err == 0 && w->job->is_in_place && bst_lock(w->fd))
+		return bst_say_busy(src);
 	if (err == 0)
 		return bst_refuse_container(src, w->fd, &w->st);
 	w->fd = -1;
@@ -220,13 +224,19 @@ static int prove(struct work *w, int fd)
 	return BST_EXIT_DATA;
 }
 
-/* The container is in place and on the disk: the source may go. */
-static int remove_source(const struct work *w)
+/* The container is in place and on the disk: the source may go.  'is_ours':
+ * this run made it. */
+static int remove_source(const struct work *w, int is_ours)
 {
 	int err = bst_remove_version(w->job->src, &w->st);
 
 	if (!err)
 		return BST_EXIT_OK;
+	if (err == -ESTALE && !is_ours) {
+		bst_error("%s changed while it was compared; it is kept.",
+			  w->job->src);
+		return BST_EXIT_DATA;
+	}
 	if (err == -ESTALE) {
 		bst_error("%s changed while it was compressed; it is kept, and "
 			  "%s is discarded.",
@@ -244,10 +254,19 @@ static int remove_source(const struct work *w)
 
 /* A container at dst from a run that was interrupted before it could remove
  * the source. */
-static int resume(struct work *w, int fd)
+static int resume(struct work *w, int fd, const struct bs_summary *sum)
 {
 	int err, equal;
 
+	if (bst_lock(fd))
+		return bst_say_busy(w->job->dst);
+	if (strcmp(sum->suffix, w->job->suffix) != 0) {
+		bst_error("%s is there already, of a file that was not called "
+			  "%s; both are left as they are.  Move one of them "
+			  "away.",
+			  w->job->dst, bst_base_name(w->job->src));
+		return BST_EXIT_REFUSED;
+	}
 	equal = bst_compare_container(w->job->dst, fd, w->fd, w->n_threads);
 	if (equal < 0)
 		return -equal;
@@ -265,7 +284,11 @@ static int resume(struct work *w, int fd)
 	if (err)
 		return bst_say_output_error(w->job->dst, err);
 	bst_flush_dir_of(w->job->dst);
-	return remove_source(w);
+	if (bst_is_named(w->job->dst, fd))
+		return remove_source(w, 0);
+	bst_error("%s changed while it was compared; %s is kept.", w->job->dst,
+		  w->job->src);
+	return BST_EXIT_DATA;
 }
 
 /* Whether the container was made of the source as it is, by what both say. */
@@ -288,10 +311,15 @@ static int use_present(struct work *w, int *ret_code)
 		return 0;
 	if (bst_open_regular(w->job->dst, &fd, &st) != 0)
 		return 0;
+	/* What a link leads to may go any time. */
+	if (w->job->is_in_place && !bst_is_named(w->job->dst, fd)) {
+		close(fd);
+		return 0;
+	}
 	if (bst_container_peek(fd, &st, &sum, NULL) == BS_OK) {
 		found = w->job->is_in_place || is_made_of(w, &sum);
 		if (w->job->is_in_place) {
-			*ret_code = resume(w, fd);
+			*ret_code = resume(w, fd, &sum);
 		} else if (found) {
 			w->job->outcome = BST_PRESENT;
 			w->job->stored_len = (uint64_t)st.st_size;
@@ -330,7 +358,7 @@ static int commit(struct work *w, struct bst_outfile *out)
 	job->outcome = BST_WRITTEN;
 	if (!job->is_in_place)
 		return BST_EXIT_OK;
-	code = remove_source(w);
+	code = remove_source(w, 1);
 	job->outcome = code == BST_EXIT_OK ? BST_REPLACED : BST_FAILED;
 	return code;
 }

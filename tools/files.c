@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -82,6 +83,21 @@ int bst_open_regular(const char *path, int *ret_fd, struct stat *ret)
 	}
 	*ret_fd = fd;
 	return 0;
+}
+
+int bst_lock(int fd)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+		return -EBUSY;
+	return 0;
+}
+
+int bst_is_named(const char *path, int fd)
+{
+	struct stat a, b;
+
+	return lstat(path, &a) == 0 && fstat(fd, &b) == 0 &&
+	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 int bst_flush_file(int fd)

@@ -19,6 +19,13 @@ int bst_pwrite_all(int fd, const void *buf, size_t len, uint64_t off);
 /* Open a regular file for reading.  -EISDIR: a directory; -EINVAL: neither. */
 int bst_open_regular(const char *path, int *ret_fd, struct stat *ret);
 
+/* -EBUSY: another run works on that file.  Where locks are not to be had, it is
+ * taken for granted that none does. */
+int bst_lock(int fd);
+
+/* Whether 'path' is a name of the open file itself, and no link to it. */
+int bst_is_named(const char *path, int fd);
+
 /* Write the file back and forget it, so that it is read from the disk. */
 int bst_flush_file(int fd);
 

@@ -118,6 +118,8 @@ static int resume(struct bst_restore *job, struct bst_container *box, int fd,
 {
 	int err, equal;
 
+	if (bst_lock(fd))
+		return bst_say_busy(job->dst);
 	equal = bst_compare_container(job->src, box->fd, fd, n_threads);
 	if (equal < 0)
 		return -equal;
@@ -133,7 +135,11 @@ static int resume(struct bst_restore *job, struct bst_container *box, int fd,
 	if (err)
 		return bst_say_output_error(job->dst, err);
 	bst_flush_dir_of(job->dst);
-	return remove_container(job, box);
+	if (bst_is_named(job->dst, fd))
+		return remove_container(job, box);
+	bst_error("%s changed while it was compared; %s is kept.", job->dst,
+		  job->src);
+	return BST_EXIT_DATA;
 }
 
 /* Whether dst looks like what src holds: as rsync tells. */
@@ -155,6 +161,11 @@ static int use_present(struct bst_restore *job, struct bst_container *box,
 		return 0;
 	if (bst_open_regular(job->dst, &fd, &st) != 0)
 		return 0;
+	/* What a link leads to may go any time, or be src as a mount shows it. */
+	if (job->is_in_place && !bst_is_named(job->dst, fd)) {
+		close(fd);
+		return 0;
+	}
 	if (job->is_in_place) {
 		*ret_code = resume(job, box, fd, n_threads);
 		found = 1;
@@ -218,6 +229,10 @@ int bst_restore_file(struct bst_restore *job, unsigned n_threads)
 	job->exit_code = code = bst_container_open(&box, job->src);
 	if (code != BST_EXIT_OK)
 		return code;
+	if (job->is_in_place && bst_lock(box.fd)) {
+		bst_container_close(&box);
+		return job->exit_code = bst_say_busy(job->src);
+	}
 	if (bs_archive_is_degraded(box.ar))
 		bst_error("%s: the first superblock is damaged; the copy at "
 			  "the end is used.",

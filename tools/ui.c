@@ -174,6 +174,13 @@ int bst_exit_of_errno(int err)
 	}
 }
 
+int bst_say_busy(const char *path)
+{
+	bst_error("%s is in use by another run; wait until that has ended.",
+		  path);
+	return BST_EXIT_REFUSED;
+}
+
 int bst_say_output_error(const char *path, int err)
 {
 	switch (err) {

@@ -155,6 +155,45 @@ is 'one file' "$(stat -c %i h/a.safetensors)" "$(stat -c %i h/b.safetensors)"
 same h/b.safetensors keep
 gone h/a.bs h/b.bs
 
+# what was there before is relied on only if it is a file, and of that name
+model n 300
+cp n n.safetensors
+run 0 compress --replace n
+run 4 compress --replace n.safetensors
+says 'not called n.safetensors'
+there n.bs n.safetensors
+rm n.bs n.safetensors
+mkdir l far
+model far/l.safetensors 300
+run 0 compress far/l.safetensors
+mv far/l.bs l
+ln -s ../far/l.safetensors l/l.safetensors
+run 4 decompress --replace l/l.bs
+there l/l.bs
+rm l/l.safetensors
+cp -p far/l.safetensors l
+mv l/l.bs far
+ln -s ../far/l.bs l/l.bs
+run 4 compress --replace l/l.safetensors
+there l/l.safetensors far/l.bs
+
+# two runs at once, one this way and one that way: what one relies on, the
+# other does not remove
+rm l/l.bs
+mv far/l.bs l
+for file in l/l.safetensors l/l.bs; do
+	for way in "compress l/l.safetensors" "decompress l/l.bs"; do
+		# shellcheck disable=SC2086 # two words
+		(
+			flock 9
+			run 4 ${way% *} --replace ${way#* }
+			exit $n_failed
+		) 9<$file || fail "$way with $file in use"
+		says "$file is in use by another run"
+		there l/l.safetensors l/l.bs
+	done
+done
+
 # files by their names
 cp keep k.safetensors
 run 0 compress --replace k.safetensors
