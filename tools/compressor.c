@@ -242,7 +242,7 @@ static int remove_source(const struct work *w, int is_ours)
 			  "%s is discarded.",
 			  w->job->src, w->job->dst);
 		unlink(w->job->dst);
-		bst_flush_dir_of(w->job->dst);
+		(void)bst_flush_dir_of(w->job->dst);
 		return BST_EXIT_DATA;
 	}
 	bst_error("%s is complete, but %s cannot be removed: %s.", w->job->dst,
@@ -281,9 +281,10 @@ static int resume(struct work *w, int fd, const struct bs_summary *sum)
 	if (w->job->dry_run)
 		return BST_EXIT_OK;
 	err = bst_flush_file(fd);
+	if (!err)
+		err = bst_flush_dir_of(w->job->dst);
 	if (err)
 		return bst_say_output_error(w->job->dst, err);
-	bst_flush_dir_of(w->job->dst);
 	if (bst_is_named(w->job->dst, fd))
 		return remove_source(w, 0);
 	bst_error("%s changed while it was compared; %s is kept.", w->job->dst,

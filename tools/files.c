@@ -200,14 +200,26 @@ static int open_dir_of(const char *path)
 	return fd;
 }
 
-void bst_flush_dir_of(const char *path)
+/* Some file systems cannot synchronise a directory, nor can anybody who may not
+ * read it; the files in it are safe by then.  But where it failed, the disk may
+ * not know a new name. */
+static int flush_dir(int fd)
 {
-	int fd = open_dir_of(path);
+	if (fsync(fd) == 0 || errno == EINVAL || errno == EBADF ||
+	    errno == EOPNOTSUPP || errno == ENOSYS)
+		return 0;
+	return -errno;
+}
+
+int bst_flush_dir_of(const char *path)
+{
+	int fd = open_dir_of(path), err;
 
 	if (fd < 0)
-		return;
-	(void)fsync(fd);
+		return fd;
+	err = flush_dir(fd);
 	close(fd);
+	return err;
 }
 
 int bst_remove_version(const char *path, const struct stat *st)
@@ -220,7 +232,8 @@ int bst_remove_version(const char *path, const struct stat *st)
 		return -ESTALE;
 	if (unlink(path) != 0)
 		return -errno;
-	bst_flush_dir_of(path);
+	/* If that is not on the disk, the file comes back: no harm. */
+	(void)bst_flush_dir_of(path);
 	return 0;
 }
 
@@ -357,13 +370,11 @@ int bst_outfile_commit(struct bst_outfile *out, uint32_t mode,
 		bst_outfile_abort(out);
 		return err;
 	}
-	/* Some file systems cannot synchronise a directory; the file itself is
-	 * safe by then. */
-	(void)fsync(out->dir_fd);
+	err = flush_dir(out->dir_fd);
 	close(out->fd);
 	close(out->dir_fd);
 	out->fd = -1;
-	return 0;
+	return err;
 }
 
 void bst_outfile_abort(struct bst_outfile *out)

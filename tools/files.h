@@ -29,8 +29,8 @@ int bst_is_named(const char *path, int fd);
 /* Write the file back and forget it, so that it is read from the disk. */
 int bst_flush_file(int fd);
 
-/* Write a directory back, where the file system can. */
-void bst_flush_dir_of(const char *path);
+/* Write the directory of a file back; 0, too, where the file system cannot. */
+int bst_flush_dir_of(const char *path);
 
 /*
  * Remove the file at 'path' if it still is the one of 'st': 0, -ESTALE if it
@@ -79,8 +79,9 @@ int bst_outfile_check(const char *path, int may_replace,
 int bst_outfile_open(struct bst_outfile *out, const char *path,
 		     int may_replace);
 
-/* Set mode and, if 'mtime_ns' is given, the time; fsync; rename.  Whatever it
- * returns, 'out' is closed and no temporary file is left. */
+/* Set mode and, if 'mtime_ns' is given, the time; fsync; rename; fsync the
+ * directory: if only that fails, the file has its name.  Whatever it returns,
+ * 'out' is closed and no temporary file is left. */
 int bst_outfile_commit(struct bst_outfile *out, uint32_t mode,
 		       const int64_t *mtime_ns);
 

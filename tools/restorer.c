@@ -132,9 +132,10 @@ static int resume(struct bst_restore *job, struct bst_container *box, int fd,
 	}
 	job->is_present = 1;
 	err = bst_flush_file(fd);
+	if (!err)
+		err = bst_flush_dir_of(job->dst);
 	if (err)
 		return bst_say_output_error(job->dst, err);
-	bst_flush_dir_of(job->dst);
 	if (bst_is_named(job->dst, fd))
 		return remove_container(job, box);
 	bst_error("%s changed while it was compared; %s is kept.", job->dst,
