@@ -555,6 +555,18 @@ static void finish_dirs(const struct mirror *w)
 
 /* ---- Making -------------------------------------------------------------- */
 
+static int say_kept(const char *src, int err)
+{
+	if (err == -ESTALE) {
+		bst_error("%s changed since its first name was dealt with; it "
+			  "is kept.",
+			  src);
+		return BST_EXIT_DATA;
+	}
+	bst_error("%s cannot be removed: %s.", src, strerror(-err));
+	return bst_exit_of_errno(-err);
+}
+
 /* Another name of a file whose first was made: the result gets another name,
  * too, where that says the same. */
 static int make_other_name(struct mirror *w, const struct bst_mirror_file *f,
@@ -563,7 +575,7 @@ static int make_other_name(struct mirror *w, const struct bst_mirror_file *f,
 	const struct stat *st = &e->st;
 	char *src = bst_join(w->tree.root, e->path), *dst = NULL, *name = NULL;
 	const char *suffix = "";
-	int code = BST_EXIT_OK, fd;
+	int code = BST_EXIT_OK, fd, err;
 	struct stat now;
 
 	if (!src)
@@ -589,9 +601,15 @@ static int make_other_name(struct mirror *w, const struct bst_mirror_file *f,
 		code = bst_say_output_error(dst, -errno);
 		goto out;
 	}
-	bst_flush_dir_of(dst);
-	if (!w->m->out && unlink(src) != 0)
-		code = bst_say_output_error(src, -errno);
+	err = bst_flush_dir_of(dst);
+	if (err) {
+		code = bst_say_output_error(dst, err);
+		goto out;
+	}
+	/* It may have changed since it was looked at above. */
+	err = w->m->out ? 0 : bst_remove_version(src, &now);
+	if (err)
+		code = say_kept(src, err);
 out:
 	free(name);
 	free(dst);
