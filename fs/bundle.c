@@ -24,36 +24,41 @@
 
 static_assert(NAME_MAX == 255, "a component of a name fits, and no more");
 
-/* The container, open. */
+/* The container, open; *ret is not touched where that fails. */
 static int get(struct bsfs_session *s, const struct bsfs_inode *n,
 	       struct bsfs_vfile **ret)
 {
+	struct bsfs_vfile *f;
 	char path[PATH_MAX];
 	int err;
 
 	bsfs_inode_path(s, n, path);
-	err = bsfs_vfile_get(s, path, &n->identity, ret);
-	if (!err && !bs_archive_summary((*ret)->ar)->is_bundle) {
+	err = bsfs_vfile_get(s, path, &n->identity, &f);
+	if (err)
+		return err;
+	if (!bs_archive_summary(f->ar)->is_bundle) {
 		/* It changed without a new time since its name was read. */
-		bsfs_vfile_put(s, *ret);
-		err = -EIO;
+		bsfs_vfile_put(s, f);
+		return -EIO;
 	}
-	return err;
+	*ret = f;
+	return 0;
 }
 
-/* The container and the member of 'node', which must be of 'type'. */
+/* The container and the member of 'node', which must be of 'type'; likewise. */
 static int get_member(struct bsfs_session *s, struct bsfs_node node,
 		      enum bs_member_type type, int type_err,
 		      struct bsfs_vfile **ret, struct bs_member *m)
 {
-	int err = get(s, node.inode, ret);
+	struct bsfs_vfile *f;
+	int err = get(s, node.inode, &f);
 
 	if (err)
 		return err;
-	if (node.entry > bs_archive_n_members((*ret)->ar)) {
+	if (node.entry > bs_archive_n_members(f->ar)) {
 		err = -EIO;
 	} else if (node.entry) {
-		bs_archive_member((*ret)->ar, node.entry - 1, m);
+		bs_archive_member(f->ar, node.entry - 1, m);
 		err = m->type == type ? 0 : type_err;
 	} else if (type != BS_MEMBER_DIR) {
 		err = type_err;
@@ -61,7 +66,9 @@ static int get_member(struct bsfs_session *s, struct bsfs_node node,
 		*m = (struct bs_member){ .type = BS_MEMBER_DIR, .name = "" };
 	}
 	if (err)
-		bsfs_vfile_put(s, *ret);
+		bsfs_vfile_put(s, f);
+	else
+		*ret = f;
 	return err;
 }
 

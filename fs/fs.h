@@ -2,8 +2,8 @@
 /*
  * fs.h - the mount: what its files share, and what its caller sees
  *
- *	fuse_ops ──► inode ──► tree ──► vfile      names: which file is meant
- *	    └──────► decode ─► cache ─► uring      bytes: what stands in it
+ *	fuse_ops ──► inode ──► tree, bundle ──► vfile   names: which is meant
+ *	    └──────► decode ─► cache ─► uring            bytes: what is in it
  *
  * LOCK ORDER.  There are six locks, and no thread holds two of them:
  *
@@ -17,9 +17,10 @@
  * None is held across I/O, decoding, or a call into libfuse (fstat() of unused
  * containers under vfiles->lock is all that comes near it).
  *
- * LIFETIMES.  An inode lives while the kernel knows it (look-up count); a
- * listing, while somebody holds it; a container stays open while a file of it
- * is, and some longer; a cache entry cannot be evicted while it is pinned.
+ * LIFETIMES.  An inode lives while the kernel knows it or an entry of it, or it
+ * is open (look-up count); a listing, while somebody holds it; a container stays
+ * open while a file of it is, and some longer; a cache entry cannot be evicted
+ * while it is pinned.
  *
  * The daemon reaches the store by the descriptor it took before mounting, and
  * never touches its own mount.

@@ -38,14 +38,17 @@ struct bsfs_vfiles {
 	struct bsfs_vfile *first;
 	uint64_t n_opened;
 	uint64_t n_uses;
+	pthread_cond_t opened; /* some container is no longer opening */
 };
 
 struct bsfs_vfiles *bsfs_vfiles_new(void)
 {
 	struct bsfs_vfiles *v = calloc(1, sizeof(*v));
 
-	if (v)
-		pthread_mutex_init(&v->lock, NULL);
+	if (!v)
+		return NULL;
+	pthread_mutex_init(&v->lock, NULL);
+	pthread_cond_init(&v->opened, NULL);
 	return v;
 }
 
@@ -195,44 +198,30 @@ static int open_archive(struct bsfs_session *s, struct bsfs_vfile *f)
 	return 0;
 }
 
+/* Open the container at 'path' into 'f', which has its identity. */
 static int open_vfile(struct bsfs_session *s, const char *path,
-		      const struct bsfs_identity *identity,
-		      struct bsfs_vfile **ret)
+		      struct bsfs_vfile *f)
 {
-	struct bsfs_vfile *f = calloc(1, sizeof(*f));
+	struct bsfs_identity now;
 	struct stat st;
-	int err = -ENOMEM;
+	int err;
 
-	if (!f)
-		return err;
-	f->direct_fd = -1;
 	f->fd = bsfs_store_open(s, path, O_RDONLY);
-	if (f->fd < 0) {
-		err = bsfs_store_stale(f->fd);
-		goto fail;
-	}
-	if (fstat(f->fd, &st) != 0) {
-		err = -errno;
-		goto fail;
-	}
-	f->identity = bsfs_identity_of(&st);
-	if (!bsfs_identity_equal(&f->identity, identity)) {
-		err = -ESTALE;
-		goto fail;
-	}
+	if (f->fd < 0)
+		return bsfs_store_stale(f->fd);
+	if (fstat(f->fd, &st) != 0)
+		return -errno;
+	now = bsfs_identity_of(&st);
+	if (!bsfs_identity_equal(&f->identity, &now))
+		return -ESTALE;
 	f->path = strdup(path);
 	if (!f->path)
-		goto fail;
+		return -ENOMEM;
 	/* Pages of the index are read one at a time, from anywhere. */
 	posix_fadvise(f->fd, 0, 0, POSIX_FADV_RANDOM);
 	err = open_archive(s, f);
-	if (err)
-		goto fail;
-	f->direct_fd = open_direct(s, path, identity);
-	*ret = f;
-	return 0;
-fail:
-	close_vfile(s, f);
+	if (!err)
+		f->direct_fd = open_direct(s, path, &f->identity);
 	return err;
 }
 
@@ -315,13 +304,40 @@ void bsfs_vfiles_tidy(struct bsfs_session *s)
 	tidy(s, NULL);
 }
 
+/* Under the lock: one to be opened, with one user, in the list. */
+static struct bsfs_vfile *add_vfile(struct bsfs_vfiles *v,
+				    const struct bsfs_identity *identity)
+{
+	struct bsfs_vfile *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->identity = *identity;
+	f->fd = f->direct_fd = -1;
+	f->is_opening = 1;
+	f->n_users = 1;
+	f->id = ++v->n_opened;
+	f->next = v->first;
+	v->first = f;
+	return f;
+}
+
+static void remove_vfile(struct bsfs_vfiles *v, struct bsfs_vfile *f)
+{
+	struct bsfs_vfile **p = &v->first;
+
+	while (*p != f)
+		p = &(*p)->next;
+	*p = f->next;
+}
+
 int bsfs_vfile_get(struct bsfs_session *s, const char *path,
 		   const struct bsfs_identity *identity,
 		   struct bsfs_vfile **ret)
 {
 	struct bsfs_vfiles *v = s->vfiles;
-	struct bsfs_vfile *opened = NULL;
-	int err;
+	struct bsfs_vfile *f;
+	int err, is_mine = 0, is_last;
 
 	/* That the container is open still does not mean that it is what the
 	 * name leads to. */
@@ -329,30 +345,40 @@ int bsfs_vfile_get(struct bsfs_session *s, const char *path,
 	if (err)
 		return err;
 	pthread_mutex_lock(&v->lock);
-	*ret = find(v, identity);
-	pthread_mutex_unlock(&v->lock);
-	if (*ret)
-		return 0;
-	err = open_vfile(s, path, identity, &opened);
-	if (err)
-		return err;
-	/* Another thread may have been faster. */
-	pthread_mutex_lock(&v->lock);
-	*ret = find(v, identity);
-	if (!*ret) {
-		opened->id = ++v->n_opened;
-		opened->n_users = 1;
-		opened->next = v->first;
-		v->first = opened;
-		*ret = opened;
-		opened = NULL;
+	f = find(v, identity);
+	if (!f) {
+		f = add_vfile(v, identity);
+		is_mine = 1;
 	}
+	/* Its directory may be large: one opens it, whoever asks. */
+	while (f && !is_mine && f->is_opening)
+		pthread_cond_wait(&v->opened, &v->lock);
 	pthread_mutex_unlock(&v->lock);
-	if (opened)
-		close_vfile(s, opened);
-	else
-		bsfs_count(s->stats, BSFS_N_OPEN_CONTAINERS, 1);
-	return 0;
+	if (!f)
+		return -ENOMEM;
+	if (is_mine) {
+		err = open_vfile(s, path, f);
+		if (!err)
+			bsfs_count(s->stats, BSFS_N_OPEN_CONTAINERS, 1);
+		pthread_mutex_lock(&v->lock);
+		f->is_opening = 0;
+		f->err = err;
+		if (err)
+			remove_vfile(v, f);
+		pthread_cond_broadcast(&v->opened);
+		pthread_mutex_unlock(&v->lock);
+	}
+	err = f->err;
+	if (!err) {
+		*ret = f;
+		return 0;
+	}
+	pthread_mutex_lock(&v->lock);
+	is_last = --f->n_users == 0;
+	pthread_mutex_unlock(&v->lock);
+	if (is_last)
+		close_vfile(s, f);
+	return err;
 }
 
 struct bsfs_vfile *bsfs_vfile_in_use(struct bsfs_session *s,
@@ -363,8 +389,8 @@ struct bsfs_vfile *bsfs_vfile_in_use(struct bsfs_session *s,
 
 	pthread_mutex_lock(&v->lock);
 	f = find(v, identity);
-	if (f && f->n_users == 1) {
-		f->n_users = 0;
+	if (f && (f->n_users == 1 || f->is_opening)) {
+		f->n_users--;
 		f = NULL;
 	}
 	pthread_mutex_unlock(&v->lock);
@@ -400,6 +426,7 @@ void bsfs_vfiles_free(struct bsfs_session *s)
 		v->first = f->next;
 		close_vfile(s, f);
 	}
+	pthread_cond_destroy(&v->opened);
 	pthread_mutex_destroy(&v->lock);
 	free(v);
 	s->vfiles = NULL;

@@ -17,6 +17,8 @@ struct bsfs_vfile {
 	struct bsfs_vfile *next; /* protected by vfiles->lock */
 	unsigned n_users; /* likewise */
 	uint64_t last_use; /* likewise */
+	int is_opening; /* likewise: not to be touched yet */
+	int err; /* 0 or -errno: of opening it, once it has ended */
 	uint64_t id; /* of its cache entries; never used again */
 	struct bsfs_identity identity;
 	char *path; /* in the store, for people; owned */
@@ -55,8 +57,8 @@ void bsfs_vfiles_free(struct bsfs_session *s);
 
 /*
  * Open the container at 'path' (relative to the store) if it still is the one
- * of 'identity': 0 and *ret has one user more, or -ESTALE if it is not, or
- * another -errno, noted as a problem.
+ * of 'identity': 0 and *ret has one user more; else *ret is not touched: -ESTALE
+ * if it is not, or another -errno, noted as a problem.
  */
 int bsfs_vfile_get(struct bsfs_session *s, const char *path,
 		   const struct bsfs_identity *identity,

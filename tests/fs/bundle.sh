@@ -97,6 +97,9 @@ EOT
 python3 compare.py orig/x mnt/x || fail "x differs"
 python3 compare.py orig/x mnt/z || fail "z, the same container, differs"
 python3 compare.py orig/x mnt/x || fail "x differs after z"
+# a directory with two names would be moved by the kernel to the one used last
+is "where x is" "$work/mnt/x/sub" \
+	"$(cd mnt/x/sub && ls ../../z/sub >/dev/null && pwd -P)"
 [ -d mnt/empty ] && is "an empty one" '' "$(ls -A mnt/empty)"
 is "what is in the root" 'dir empty m.safetensors x z' \
 	"$(find mnt -mindepth 1 -maxdepth 1 -printf '%P\n' | sort | paste -sd ' ')"

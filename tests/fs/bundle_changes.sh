@@ -34,7 +34,7 @@ shows x old || fail "x before all"
 
 # ---- replaced by rename, while readers hold a file, a directory and a map
 cat >readers.py <<'EOT'
-import errno, mmap, os, sys, time
+import errno, mmap, os, subprocess, time
 def said(path):
     # what stands there now, whatever is in the way for a moment
     end = time.time() + 60
@@ -60,6 +60,12 @@ while said("mnt/x/sub/text") != "new\n":
 assert os.pread(file, len(want), 0) == want, "the open file changed"
 assert map[:] == want, "the map changed"
 assert os.fstat(file).st_size == len(want)
+# asked of the daemon, not of the kernel's memory
+for fd, size in ((file, len(want)), (sub, 0)):
+    have = subprocess.run(["stat", "-L", "--cached=never", "-c", "%s",
+                           f"/proc/self/fd/{fd}"], pass_fds=[fd],
+                          capture_output=True, text=True)
+    assert have.stdout == f"{size}\n", have
 # the old directory, open: its old names, or none; never the new ones
 try:
     names = sorted(os.listdir(sub))
