@@ -47,6 +47,21 @@ for path, mode, ns in ((b"sub/deep", 0o750, 1), (b"sub", 0o1777, 2**60),
     os.utime(os.path.join(b"orig/x", path), ns=(ns, ns))
 EOT
 bundle x
+"$bigsmall" compress orig/x -o store/made.bs >out 2>&1 ||
+	fail "compress: exit $?: $(cat out)"
+# the longest path that there can be
+PYTHONPATH=$(dirname "$make_bundle")/../golden python3 - <<'EOT' || exit 1
+from refenc import Blob, Container, Member
+c = Container(bundle=True, suffix=b"")
+text = c.add_blob(Blob(b"at the end"))
+for n in range(1, 17):
+    path = b"/".join([b"d" * 240] * n)
+    c.members.append(Member(path, 2, mode=0o755))
+path += b"/" + b"f" * 240
+assert len(path) == 4096
+c.members.append(Member(path, extents=[(text, 0, 10)]))
+open("store/long.bs", "wb").write(c.done())
+EOT
 mkdir store/dir orig/empty
 cp store/x.bs store/dir/y.bs
 ln store/x.bs store/z.bs
@@ -101,7 +116,18 @@ python3 compare.py orig/x mnt/x || fail "x differs after z"
 is "where x is" "$work/mnt/x/sub" \
 	"$(cd mnt/x/sub && ls ../../z/sub >/dev/null && pwd -P)"
 [ -d mnt/empty ] && is "an empty one" '' "$(ls -A mnt/empty)"
-is "what is in the root" 'dir empty m.safetensors x z' \
+python3 compare.py orig/x mnt/made || fail "made by bigsmall, it differs"
+python3 - <<'EOT' || fail "a path of 4096 bytes"
+import os
+fd = os.open("mnt/long", os.O_RDONLY)
+while True:
+    name, = os.listdir(fd)
+    fd = os.open(name, os.O_RDONLY, dir_fd=fd)
+    if name[0] == "f":
+        break
+assert os.read(fd, 100) == b"at the end"
+EOT
+is "what is in the root" 'dir empty long m.safetensors made x z' \
 	"$(find mnt -mindepth 1 -maxdepth 1 -printf '%P\n' | sort | paste -sd ' ')"
 # who may read the container may read what is in it, and nobody else
 is "modes under 600" '720 700 711' \
