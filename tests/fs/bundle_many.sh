@@ -81,7 +81,7 @@ end_mount
 
 # an open directory and the cache share what there is
 model m 40000
-begin_mount -o threads=2,cache=48M
+begin_mount -o threads=2,cache=32M
 exec 3<"mnt/flat/file-0$((n - 1)).json"
 sha256sum <mnt/m.safetensors >have
 sha256sum <orig/m.safetensors | cmp - have || fail "a model beside it"
@@ -89,7 +89,7 @@ directories=$(stat_of open_container_bytes)
 [ "$directories" -gt $((n * 128)) ] || fail "$directories bytes of directories"
 [ "$(stat_of cache_evictions)" -gt 0 ] || fail "nothing made room"
 peak=$(stat_of cache_peak_bytes)
-[ "$peak" -le $(((48 << 20) - directories)) ] ||
+[ "$peak" -le $(((32 << 20) - directories)) ] ||
 	fail "the cache grew to $peak bytes beside $directories of directories"
 exec 3<&-
 end_mount
