@@ -349,6 +349,7 @@ static void run_file(void *ctx, struct bst_mirror_file *f, unsigned n_threads)
 	job->src = f->src;
 	job->dst = f->dst;
 	job->suffix = f->suffix;
+	job->found = f->st;
 	job->may_replace = c->force;
 	job->dry_run = c->dry_run;
 	job->is_weights_only = 1;

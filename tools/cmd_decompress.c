@@ -229,6 +229,7 @@ static void run_file(void *ctx, struct bst_mirror_file *f, unsigned n_threads)
 	}
 	job->src = f->src;
 	job->dst = f->dst;
+	job->found = f->st;
 	job->may_replace = d->force;
 	job->is_in_place = d->is_in_place;
 	job->skips_present = !d->is_in_place;

@@ -45,6 +45,10 @@ static int open_source(struct work *w)
 	const char *src = w->job->src;
 	int err = bst_open_regular(src, &w->fd, &w->st);
 
+	if (err == 0 && w->job->found && !bst_is_found(&w->st, w->job->found)) {
+		bst_error("%s changed meanwhile; it is left as it is.", src);
+		return BST_EXIT_DATA;
+	}
 	if (err == 0 && w->job->is_in_place && bst_lock(w->fd))
 		return bst_say_busy(src);
 	if (err == 0)

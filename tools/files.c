@@ -118,6 +118,20 @@ int64_t bst_nanoseconds(const struct timespec *ts)
 	return ns;
 }
 
+int bst_is_found(const struct stat *now, const struct stat *found)
+{
+	if (now->st_dev != found->st_dev)
+		return 0;
+	/* Some file systems, as sshfs, number files anew now and then: but a
+	 * file of somebody else cannot be made to look like this one. */
+	return now->st_ino == found->st_ino ||
+	       (now->st_size == found->st_size &&
+		now->st_mtim.tv_sec == found->st_mtim.tv_sec &&
+		now->st_mtim.tv_nsec == found->st_mtim.tv_nsec &&
+		now->st_uid == found->st_uid && now->st_gid == found->st_gid &&
+		now->st_mode == found->st_mode);
+}
+
 int bst_same_version(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&

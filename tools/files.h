@@ -44,6 +44,9 @@ int64_t bst_nanoseconds(const struct timespec *ts);
 /* The way back, for futimens(): the access time stays. */
 void bst_times(int64_t mtime_ns, struct timespec ret[2]);
 
+/* Whether 'now' is the file that 'found' was, whatever it holds. */
+int bst_is_found(const struct stat *now, const struct stat *found);
+
 /* Whether two stat()s are of one version of a file. */
 int bst_same_version(const struct stat *a, const struct stat *b);
 

@@ -181,6 +181,7 @@ static int add_file(struct mirror *w, size_t i, char *src, const char *name,
 	f->src = src;
 	f->suffix = suffix;
 	f->entry = i;
+	f->st = &w->tree.entry[i].st;
 	w->is_planned[i] = 1;
 	w->n_files++;
 	return BST_EXIT_OK;
@@ -412,12 +413,18 @@ static int is_copied(const char *dst, const struct stat *st)
 	       now.st_mtim.tv_nsec == st->st_mtim.tv_nsec;
 }
 
+static int say_changed(const char *src)
+{
+	bst_error("%s: it changed while it was being read.", src);
+	return BST_EXIT_DATA;
+}
+
 static int copy_file(const struct mirror *w, const char *src, const char *dst,
 		     const struct stat *st)
 {
 	struct bst_outfile out = { .fd = -1 };
-	int64_t mtime_ns = bst_nanoseconds(&st->st_mtim);
-	struct stat now;
+	struct stat now, end;
+	int64_t mtime_ns;
 	int fd, err;
 
 	if (is_copied(dst, st))
@@ -427,15 +434,25 @@ static int copy_file(const struct mirror *w, const char *src, const char *dst,
 		bst_error("%s cannot be read: %s.", src, strerror(-err));
 		return bst_exit_of_errno(-err);
 	}
+	/* A link that took its place is not followed. */
+	if (!bst_is_found(&now, st)) {
+		close(fd);
+		return say_changed(src);
+	}
+	mtime_ns = bst_nanoseconds(&now.st_mtim);
 	err = bst_outfile_check(dst, w->m->may_replace, st);
 	if (!err)
 		err = bst_outfile_open(&out, dst, w->m->may_replace);
 	if (!err)
 		err = copy_bytes(fd, out.fd);
+	if (!err && (fstat(fd, &end) != 0 || !bst_same_version(&end, &now)))
+		err = -ESTALE;
 	if (!err)
-		err = bst_outfile_commit(&out, st->st_mode, &mtime_ns);
+		err = bst_outfile_commit(&out, now.st_mode, &mtime_ns);
 	bst_outfile_abort(&out);
 	close(fd);
+	if (err == -ESTALE)
+		return say_changed(src);
 	if (err == -EINTR)
 		return BST_EXIT_INTERRUPTED;
 	return err ? bst_say_output_error(dst, err) : BST_EXIT_OK;

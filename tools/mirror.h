@@ -22,6 +22,7 @@ struct bst_mirror_file {
 	char *dst;
 	const char *suffix; /* as 'plan' said */
 	size_t entry;
+	const struct stat *st; /* what was found there; borrowed */
 	enum bst_mirrored outcome;
 	int exit_code;
 	void *job; /* the owner's */

@@ -230,6 +230,12 @@ int bst_restore_file(struct bst_restore *job, unsigned n_threads)
 	job->exit_code = code = bst_container_open(&box, job->src);
 	if (code != BST_EXIT_OK)
 		return code;
+	if (job->found && !bst_is_found(&box.st, job->found)) {
+		bst_error("%s changed meanwhile; it is left as it is.",
+			  job->src);
+		bst_container_close(&box);
+		return job->exit_code = BST_EXIT_DATA;
+	}
 	if (job->is_in_place && bst_lock(box.fd)) {
 		bst_container_close(&box);
 		return job->exit_code = bst_say_busy(job->src);

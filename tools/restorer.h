@@ -14,6 +14,7 @@
 struct bst_restore {
 	const char *src; /* borrowed, as all strings */
 	const char *dst;
+	const struct stat *found; /* NULL, or which file src has to be */
 	int may_replace; /* dst, if it exists */
 	int is_in_place; /* remove the container once the file is proven */
 	int skips_present; /* a dst that was restored of src is no error */

@@ -11,6 +11,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -394,12 +395,20 @@ static int read_entry(struct bst_tree *t, const struct level *level,
 
 static int read_dir(struct bst_tree *t, const struct level *level)
 {
-	DIR *dir = opendir(level->full);
+	/* No link that took its place since it was looked at is followed. */
+	int no_link = level->up && !level->is_followed ? O_NOFOLLOW : 0;
+	int fd =
+		open(level->full, O_RDONLY | O_DIRECTORY | O_CLOEXEC | no_link);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	int code = BST_EXIT_OK;
 	struct dirent *d;
 
-	if (!dir)
-		return say_unreadable(level->full, errno);
+	if (!dir) {
+		code = say_unreadable(level->full, errno);
+		if (fd >= 0)
+			close(fd);
+		return code;
+	}
 	for (;;) {
 		errno = 0;
 		d = readdir(dir);

@@ -42,4 +42,25 @@ case $code in
 *) fail "replaced: exit $code" ;;
 esac
 
+# what is copied beside containers, too
+rm -rf out m
+mkdir m out
+head -c 50000000 /dev/zero >m/copied
+python3 "$here/during.py" out 'echo more >>m/copied' \
+	"$bigsmall" compress m -o out/ >"$log/out" 2>"$log/err"
+is "exit, copied" 1 $?
+says "m/copied: it changed while it was being read"
+gone out/copied
+
+# a link that took the place of a file is not followed
+echo secret >secret
+chmod 600 secret
+echo plain >m/z
+rm -rf out
+mkdir out
+python3 "$here/during.py" out 'ln -sf ../secret m/z' \
+	"$bigsmall" compress m -o out/ >"$log/out" 2>"$log/err"
+is "exit, link" 1 $?
+gone out/z
+
 finish
