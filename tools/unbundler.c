@@ -206,6 +206,7 @@ static int make_temp(struct unbundler *u)
 {
 	char *dir = bst_dir_name(u->dst);
 	unsigned i;
+	int err;
 
 	u->parent_fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	free(dir);
@@ -222,9 +223,16 @@ static int make_temp(struct unbundler *u)
 		if (errno != EEXIST)
 			return -errno;
 	}
+	/* The last of them would be somebody else's. */
+	if (i == TEMP_TRIES)
+		return -EBUSY;
 	u->fd = openat(u->parent_fd, u->temp,
 		       O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	return u->fd < 0 ? -errno : 0;
+	if (u->fd >= 0)
+		return 0;
+	err = -errno;
+	unlinkat(u->parent_fd, u->temp, AT_REMOVEDIR);
+	return err;
 }
 
 /* Remove what was made. */
@@ -232,7 +240,18 @@ static void discard(const struct unbundler *u)
 {
 	uint64_t i = bs_archive_n_members(u->box->ar);
 	char name[NAME_BUF_LEN];
+	uint64_t dir;
 
+	/* Directories may have their modes already: nothing can be removed of
+	 * one that may not be written to. */
+	(void)!fchmod(u->fd, 0700);
+	for (dir = 0; dir < i; dir++) {
+		struct bs_member m;
+
+		bs_archive_member(u->box->ar, dir, &m);
+		if (m.type == BS_MEMBER_DIR)
+			(void)!fchmodat(u->fd, name_of(&m, name), 0700, 0);
+	}
 	while (i-- > 0) {
 		struct bs_member m;
 

@@ -53,4 +53,23 @@ there m/a.safetensors m/a.bs
 run 0 decompress --replace m
 same m/a.safetensors keep
 gone m/a.bs
+
+# the directory of a bundle: one that may not be written to is removed as well;
+# root may write to any
+mkdir -p d/sub
+echo text >d/sub/file
+chmod 555 d/sub
+run 0 compress d
+mkdir e
+who=
+if [ "$(id -u)" -eq 0 ]; then
+	who='setpriv --reuid=65534 --regid=65534 --clear-groups'
+	chmod 755 "$work"
+	chown 65534 e
+fi
+# shellcheck disable=SC2086 # words
+$who strace -f -qq -o /dev/null -e trace=syncfs -e inject=syncfs:error=EIO \
+	"$bigsmall" decompress d.bs -o e/d >"$log/out" 2>"$log/err"
+is 'exit, a directory' 3 $?
+is 'files left, a directory' '' "$(ls -A e)"
 finish
