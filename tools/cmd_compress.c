@@ -512,29 +512,10 @@ static int check_in_place(const struct source *s)
 	return code;
 }
 
-/* The name of a directory, without what it is reached by: "." has one, too.
- * The caller's to free, or NULL. */
-static char *dir_path(const char *src)
-{
-	size_t len = strlen(src);
-	const char *base;
-	char *path;
-
-	while (len > 1 && src[len - 1] == '/')
-		len--;
-	path = strndup(src, len);
-	base = path ? bst_base_name(path) : "";
-	if (path && (!*base || !strcmp(base, ".") || !strcmp(base, ".."))) {
-		free(path);
-		path = realpath(src, NULL);
-	}
-	return path;
-}
-
 /* Where the result of a directory goes: *ret is NULL if nowhere else. */
 static int name_dir(const struct compress *c, struct source *s, size_t n)
 {
-	char *path = dir_path(s->src), *name = NULL;
+	char *path = bst_naming_dir(s->src), *name = NULL;
 
 	s->is_mirrored = c->is_in_place || c->out_is_dir;
 	if (!path) {

@@ -277,7 +277,6 @@ static int decompress_dir(struct decompress *d, const char *src,
 static int name_dir(const struct decompress *d, const char *src, size_t n,
 		    char **ret)
 {
-	size_t len = strlen(src);
 	char *path;
 
 	if (d->is_in_place)
@@ -287,9 +286,11 @@ static int name_dir(const struct decompress *d, const char *src, size_t n,
 				 "%s is a directory: say --replace, or where "
 				 "to with -o OUT/.",
 				 src);
-	while (len > 1 && src[len - 1] == '/')
-		len--;
-	path = strndup(src, len);
+	path = bst_naming_dir(src);
+	if (path && !strcmp(path, "/")) {
+		free(path);
+		return bst_usage("decompress", "name a directory below /.");
+	}
 	if (path)
 		*ret = n == 1 ? strdup(d->out)
 			      : bst_join(d->out, bst_base_name(path));

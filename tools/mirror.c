@@ -79,11 +79,30 @@ static int check_mounts(const struct mirror *w)
 	return code;
 }
 
+/* 'path' without links: what is not there yet stands in the first directory
+ * above it that is. */
+static char *real_place(const char *path)
+{
+	char *ret = realpath(path, NULL), *dir = NULL, *up;
+
+	while (!ret && errno == ENOENT) {
+		up = bst_dir_name(dir ? dir : path);
+		free(dir);
+		dir = up;
+		if (!dir)
+			break;
+		ret = realpath(dir, NULL);
+	}
+	free(dir);
+	return ret;
+}
+
 static int check_out(const struct mirror *w)
 {
-	char *real = realpath(w->m->out, NULL);
+	char *real = real_place(w->m->out);
+	int is_there = !access(w->m->out, F_OK);
 	int is_inside = real && bst_is_below(real, w->tree.real);
-	int is_same = real && !strcmp(real, w->tree.real);
+	int is_same = is_there && real && !strcmp(real, w->tree.real);
 
 	free(real);
 	if (is_same)

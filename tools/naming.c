@@ -55,6 +55,23 @@ char *bst_naming_path(const char *src, const char *out, int out_is_dir,
 	return ret;
 }
 
+char *bst_naming_dir(const char *src)
+{
+	size_t len = strlen(src);
+	const char *base;
+	char *path;
+
+	while (len > 1 && src[len - 1] == '/')
+		len--;
+	path = strndup(src, len);
+	base = path ? bst_base_name(path) : "";
+	if (path && (!*base || !strcmp(base, ".") || !strcmp(base, ".."))) {
+		free(path);
+		path = realpath(src, NULL);
+	}
+	return path;
+}
+
 int bst_naming_is_safetensors(const char *path)
 {
 	const char *base = bst_base_name(path);

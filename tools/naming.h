@@ -22,6 +22,10 @@ int bst_naming_make_outdir(const char *out);
 char *bst_naming_path(const char *src, const char *out, int out_is_dir,
 		      const char *name);
 
+/* The path of a directory by a name of its own: of "." and "..", the real one;
+ * the caller's to free, or NULL. */
+char *bst_naming_dir(const char *src);
+
 /* Whether the name ends in ".safetensors", after something. */
 int bst_naming_is_safetensors(const char *path);
 

@@ -79,11 +79,24 @@ run 2 compress m -o m/
 says 'say --replace'
 run 2 compress m -o m/sub/
 says 'lies in m itself'
+run 2 compress m -o m/new/
+says 'lies in m itself'
+[ -e m/new ] && fail "m/new was made"
+run 2 decompress m -o ./m/new/
 # several sources: each directory below OUT/ by its name
 mkdir n
 model n/x.safetensors 300
 run 0 compress m n keep -o f/
 there f/m/a.bs f/n/x.bs f/keep.bs
+# "." and ".." have names, too, and are not where the results go
+mkdir -p up/in p/q
+cp c/a.bs up/in
+(
+	cd up/in || exit 1
+	run 0 decompress . .. -o ../../p/q/
+	exit "$n_failed"
+) || fail "decompress . .."
+(cd p && holds q q/in q/in/a.safetensors q/up q/up/in q/up/in/a.safetensors)
 run 2 decompress f
 says 'say --replace, or where to'
 finish
