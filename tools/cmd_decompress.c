@@ -133,9 +133,17 @@ static int restore_bundle(struct decompress *d, struct bst_restore *job)
 
 static int check_in_place(const char *src)
 {
-	char *dir = bst_dir_name(src);
-	int code = dir ? bst_refuse_mounted(dir) : BST_EXIT_OK;
+	struct stat st;
+	char *dir;
+	int code;
 
+	if (lstat(src, &st) == 0 && S_ISLNK(st.st_mode))
+		return bst_usage("decompress",
+				 "%s is a link; with --replace, name the file "
+				 "that it leads to.",
+				 src);
+	dir = bst_dir_name(src);
+	code = dir ? bst_refuse_mounted(dir) : BST_EXIT_OK;
 	free(dir);
 	return code;
 }

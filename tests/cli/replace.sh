@@ -177,6 +177,13 @@ ln -s ../far/l.bs l/l.bs
 run 4 compress --replace l/l.safetensors
 there l/l.safetensors far/l.bs
 
+# nor is a link to a .bs the .bs
+rm l/l.safetensors
+run 2 decompress --replace l/l.bs
+says 'name the file that it leads to'
+gone l/l.safetensors
+cp -p far/l.safetensors l
+
 # two runs at once, one this way and one that way: what one relies on, the
 # other does not remove
 rm l/l.bs
