@@ -191,7 +191,8 @@ int bst_compare_container(const char *path, int container_fd, int fd,
 	code = bst_container_open_fd(&box, path, container_fd);
 	if (code != BST_EXIT_OK)
 		return -code;
-	if (fstat(fd, &st) != 0 || (uint64_t)st.st_size != box.member.size) {
+	if (box.is_bundle || fstat(fd, &st) != 0 ||
+	    (uint64_t)st.st_size != box.member.size) {
 		bst_container_close(&box);
 		return 0;
 	}

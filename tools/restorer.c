@@ -236,6 +236,15 @@ int bst_restore_file(struct bst_restore *job, unsigned n_threads)
 		bst_container_close(&box);
 		return job->exit_code = BST_EXIT_DATA;
 	}
+	/* Whoever asked looked before, but it may have been another then, or
+	 * not to be read: a bundle must not pass for a file without bytes. */
+	if (box.is_bundle) {
+		bst_error("%s holds a directory, which was not seen before; "
+			  "try again.",
+			  job->src);
+		bst_container_close(&box);
+		return job->exit_code = BST_EXIT_SYSTEM;
+	}
 	if (job->is_in_place && bst_lock(box.fd)) {
 		bst_container_close(&box);
 		return job->exit_code = bst_say_busy(job->src);

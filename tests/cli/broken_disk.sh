@@ -54,6 +54,25 @@ run 0 decompress --replace m
 same m/a.safetensors keep
 gone m/a.bs
 
+# whichever read of a bundle fails, it is not taken for a file without bytes
+mkdir b
+echo text >b/file
+run 0 compress b
+mv b keep.d
+cp b.bs keep.bs
+for n in 1 2 3 4 5 6; do
+	for way in --replace '-o x'; do
+		rm -rf b x
+		# shellcheck disable=SC2086 # words
+		strace -f -qq -o /dev/null -P b.bs -e trace=pread64 \
+			-e inject=pread64:error=EIO:when=$n \
+			"$bigsmall" decompress b.bs $way >"$log/out" 2>"$log/err"
+		is "a bundle, read $n, $way" "" "$(find b x -type f -size 0 2>&1 |
+			grep -v 'No such')"
+		cmp -s b.bs keep.bs || fail "b.bs is lost: read $n, $way"
+	done
+done
+
 # the directory of a bundle: one that may not be written to is removed as well;
 # root may write to any
 mkdir -p d/sub
