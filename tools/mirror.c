@@ -151,17 +151,20 @@ static void say_links(const struct mirror *w)
 			  n_dangling == 1 ? "" : ", ...");
 }
 
-/* Whether 'base' is a temporary file of a run that was killed. */
-static int is_leftover(const char *base)
+/* Whether 'base' is a temporary file; *ret_is_left: of a run that was killed. */
+static int is_temporary(const char *base, int *ret_is_left)
 {
 	const char *mark = strstr(base, ".tmp.");
 	long pid;
 	unsigned no;
 	int n = 0;
 
-	return base[0] == '.' && mark &&
-	       sscanf(mark, ".tmp.%ld.%u%n", &pid, &no, &n) == 2 && !mark[n] &&
-	       pid > 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+	if (base[0] != '.' || !mark ||
+	    sscanf(mark, ".tmp.%ld.%u%n", &pid, &no, &n) != 2 || mark[n] ||
+	    pid <= 0)
+		return 0;
+	*ret_is_left = kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+	return 1;
 }
 
 /* ---- The plan ------------------------------------------------------------ */
@@ -290,7 +293,7 @@ static int plan_other(struct mirror *w, size_t i)
 
 static int plan_all(struct mirror *w)
 {
-	int code = BST_EXIT_OK;
+	int code = BST_EXIT_OK, is_left;
 	size_t i;
 
 	w->is_planned = calloc(w->tree.n + 1, 1);
@@ -301,9 +304,11 @@ static int plan_all(struct mirror *w)
 
 		if (e->type != BST_ENTRY_FILE)
 			continue;
-		if (is_leftover(bst_base_name(e->path)))
-			bst_error("%s/%s was left by a run that was killed; "
-				  "remove it.",
+		if (is_temporary(bst_base_name(e->path), &is_left))
+			bst_error(is_left ? "%s/%s was left by a run that was "
+					    "killed; remove it."
+					  : "%s/%s belongs to another run; it "
+					    "is left alone.",
 				  w->tree.root, e->path);
 		else if (e->same_as == BST_NO_ENTRY)
 			code = bst_exit_worse(code, plan_file(w, i));

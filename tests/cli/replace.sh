@@ -201,6 +201,14 @@ for file in l/l.safetensors l/l.bs; do
 	done
 done
 
+# what another run is writing is not for this one, whatever it holds
+mkdir t
+model t/.w.safetensors.tmp.$$.0
+run 0 compress --replace t
+says 'belongs to another run'
+there t/.w.safetensors.tmp.$$.0
+rm -r t
+
 # files by their names
 cp keep k.safetensors
 run 0 compress --replace k.safetensors
