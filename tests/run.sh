@@ -39,5 +39,5 @@ if [ $# -gt 0 ]; then
 	exit
 fi
 build_and_test asan -L 'unit|fuzz|fs'
-build_and_test tsan -R 'unit/test_cache|unit/test_uring|fs/'
+build_and_test tsan -R 'unit/test_cache|unit/test_uring|fs/|cli/interrupt'
 build_and_test test

@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -39,7 +40,9 @@ static struct {
 	unsigned width; /* columns used by the last drawing */
 } progress;
 
-static volatile sig_atomic_t interrupted;
+/* Set by a handler, on whatever thread, and read by all: needs no lock, and so
+ * may be written there. */
+static atomic_int interrupted;
 
 void bst_set_program(const char *name)
 {
@@ -358,7 +361,7 @@ void bst_progress_end(void)
 static void on_signal(int sig)
 {
 	(void)sig;
-	interrupted = 1;
+	atomic_store(&interrupted, 1);
 }
 
 /* What the caller ignores (nohup, a shell's background job) stays ignored. */
@@ -385,5 +388,5 @@ void bst_catch_signals(void)
 
 int bst_is_interrupted(void)
 {
-	return interrupted != 0;
+	return atomic_load_explicit(&interrupted, memory_order_relaxed);
 }
