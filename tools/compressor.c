@@ -281,6 +281,14 @@ static int resume(struct work *w, int fd, const struct bs_summary *sum)
 			  w->job->dst, w->job->src);
 		return BST_EXIT_REFUSED;
 	}
+	if (sum->mtime_ns != bst_nanoseconds(&w->st.st_mtim) ||
+	    sum->mode != (w->st.st_mode & 07777)) {
+		bst_error("%s is there already and holds the same bytes, but "
+			  "%s has another time or mode since; remove one of "
+			  "them.",
+			  w->job->dst, w->job->src);
+		return BST_EXIT_REFUSED;
+	}
 	w->job->outcome = BST_RESUMED;
 	w->job->stored_len = (uint64_t)lseek(fd, 0, SEEK_END);
 	if (w->job->dry_run)

@@ -40,6 +40,7 @@ struct mirror {
 	struct result *other; /* [n_others], owned: of further names */
 	size_t n_others;
 	unsigned char *is_planned; /* [tree.n], owned */
+	mode_t out_mode; /* of the directory, if it was there before; or 0 */
 	int exit_code;
 };
 
@@ -221,9 +222,12 @@ static int plan_file(struct mirror *w, size_t i)
 		return say_no_memory();
 	err = bst_open_regular(src, &fd, &st);
 	if (err) {
+		/* It stays what it is, and the others need not wait for it. */
 		bst_error("%s cannot be read: %s.", src, strerror(-err));
+		w->exit_code =
+			bst_exit_worse(w->exit_code, bst_exit_of_errno(-err));
 		free(src);
-		return bst_exit_of_errno(-err);
+		return BST_EXIT_OK;
 	}
 	code = w->m->plan(w->m->ctx, src, fd, &st, &name, &suffix);
 	close(fd);
@@ -548,12 +552,24 @@ static int copy_entry(const struct mirror *w, size_t i)
 	return code;
 }
 
-static int make_dirs(const struct mirror *w)
+/* A directory itself, and no link to one. */
+static int is_own_dir(const char *path)
 {
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static int make_dirs(struct mirror *w)
+{
+	struct stat st;
 	size_t i;
 
-	if (mkdir(w->m->out, 0777) != 0 && errno != EEXIST)
-		return bst_say_output_error(w->m->out, -errno);
+	if (mkdir(w->m->out, 0777) != 0) {
+		if (errno != EEXIST || stat(w->m->out, &st) != 0)
+			return bst_say_output_error(w->m->out, -errno);
+		w->out_mode = st.st_mode & 07777;
+	}
 	for (i = 0; i < w->tree.n; i++) {
 		char *dst;
 		int err = 0;
@@ -564,7 +580,7 @@ static int make_dirs(const struct mirror *w)
 		if (!dst)
 			return say_no_memory();
 		if (mkdir(dst, 0700) != 0 &&
-		    (errno != EEXIST || !bst_is_dir(dst)))
+		    (errno != EEXIST || !is_own_dir(dst)))
 			err = bst_say_output_error(dst, -errno);
 		free(dst);
 		if (err)
@@ -590,7 +606,8 @@ static void finish_dirs(const struct mirror *w)
 				       bst_nanoseconds(&e->st.st_mtim));
 		free(dst);
 	}
-	bst_finish_dir(w->m->out, w->tree.st.st_mode,
+	bst_finish_dir(w->m->out,
+		       w->out_mode ? w->out_mode : w->tree.st.st_mode,
 		       bst_nanoseconds(&w->tree.st.st_mtim));
 }
 
@@ -769,8 +786,9 @@ static int make(struct mirror *w)
 
 	if (keeps_dirs)
 		code = make_dirs(w);
-	if (code == BST_EXIT_OK)
-		code = make_all(w);
+	if (code != BST_EXIT_OK)
+		return code;
+	code = make_all(w);
 	if (code != BST_EXIT_INTERRUPTED)
 		code = bst_exit_worse(code, keep_others(w));
 	if (keeps_dirs && code != BST_EXIT_INTERRUPTED)

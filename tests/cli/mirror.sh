@@ -63,6 +63,16 @@ run 0 decompress c -o d/
 tree d >have
 same want have
 
+# a directory that was there keeps its own mode; a link in it leads nowhere else
+mkdir -p there elsewhere
+chmod 1777 there
+run 0 compress m -o there/
+is 'mode of what was there' 1777 "$(stat -c %a there)"
+rm -r there/sub
+ln -s ../elsewhere there/sub
+run 4 compress m -o there/
+is 'written elsewhere' '' "$(ls elsewhere)"
+
 # names that two sources would take: nothing is written
 cp m/a.safetensors m/a
 run 4 compress m -o e/

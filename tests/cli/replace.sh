@@ -71,6 +71,16 @@ run 0 decompress --replace m
 gone m/a.bs
 there m/a.safetensors
 
+# the same bytes, but a time that only one of them has
+run 0 compress m/a.safetensors
+cp -p m/a.safetensors keep.a
+touch m/a.safetensors
+run 4 compress --replace m
+says 'another time or mode'
+there m/a.safetensors m/a.bs
+rm m/a.bs
+mv keep.a m/a.safetensors
+
 # both are there and not equal: neither is touched
 run 0 compress m/a.safetensors
 model m/a.safetensors 600 9
@@ -226,6 +236,19 @@ run 2 compress --replace l.safetensors
 says 'is a link'
 run 2 compress --replace k.safetensors -o x.bs
 says 'exclude each other'
+
+# what cannot be read is named, and the others do not wait for it
+if [ "$(id -u)" -ne 0 ]; then
+	model m/z.safetensors 300
+	chmod 0 m/z.safetensors
+	run 3 compress --replace m
+	says 'z.safetensors cannot be read'
+	gone m/sub/b.safetensors
+	there m/z.safetensors
+	chmod 600 m/z.safetensors
+	run 0 decompress --replace m
+	rm m/z.safetensors
+fi
 
 # --dry-run does nothing
 tree m >before
