@@ -340,14 +340,19 @@ unsigned bs_dtype_bits(unsigned dtype);
 unsigned bs_dtype_unit(unsigned dtype);
 
 /*
- * Statistics of one blob: what its coding is chosen by.  Feed it all of the
- * blob or an even sample of whole chunks, in units of the dtype; then make a
- * coder.  Not thread-safe; the result does not depend on the order of adding.
+ * Statistics of one blob: what its coding is chosen by.  begin: it has 'len'
+ * bytes, and 'width' elements a row (of bs_dtype_unit() bytes), or 0.  Then add
+ * it in order and from its start, in units of the dtype: all of it, or, where
+ * bs_stats_takes_sample(), an even sample of it.  What was not added stays
+ * codable.  Not thread-safe; pieces of any length give the same result.
  */
 struct bs_stats;
 
-enum bs_result bs_stats_new(struct bs_stats **ret, unsigned dtype);
-void bs_stats_reset(struct bs_stats *st, unsigned dtype);
+int bs_stats_takes_sample(unsigned dtype);
+
+enum bs_result bs_stats_new(struct bs_stats **ret);
+enum bs_result bs_stats_begin(struct bs_stats *st, unsigned dtype, uint64_t len,
+			      uint64_t width);
 void bs_stats_add(struct bs_stats *st, const void *data, size_t len);
 void bs_stats_free(struct bs_stats *st);
 
@@ -356,10 +361,8 @@ void bs_stats_free(struct bs_stats *st);
 struct bs_coder;
 
 /* Choose the cheapest model by the statistics, which serve as scratch and stay
- * as they are otherwise.  'is_sample': 'st' has not seen every byte, so unseen
- * values must be codable. */
-enum bs_result bs_coder_new(struct bs_coder **ret, struct bs_stats *st,
-			    int is_sample);
+ * as they are otherwise. */
+enum bs_result bs_coder_new(struct bs_coder **ret, struct bs_stats *st);
 void bs_coder_free(struct bs_coder *coder);
 
 /* One encoded chunk; what the writer records of it. */

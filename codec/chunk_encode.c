@@ -12,19 +12,21 @@
 #include "checksum.h"
 #include "coder.h"
 #include "rans.h"
+#include "scale.h"
 #include "workspace.h"
 
 #include <stdlib.h>
 
-/* A local table must save this share of its plane: decoding raw bytes is
+/* A local table must save one part in so many of its plane: decoding raw bytes is
  * several times faster than decoding symbols. */
-#define LOCAL_GAIN (1.0 / 128)
+#define LOCAL_GAIN 128
 
 struct encoding {
 	const struct bs_coder *coder;
 	struct bs_workspace *ws;
 	const uint8_t *src;
 	size_t n; /* elements */
+	uint64_t first; /* the number of the first one in its blob */
 	unsigned unit;
 	size_t raw_len; /* of the raw section */
 	size_t carry; /* bytes of it that the lanes carry */
@@ -125,7 +127,7 @@ static void choose_local(struct encoding *e, unsigned plane)
 	const struct bs_plane *p = &e->coder->desc.planes[plane];
 	struct bs_freq *freq = &e->ws->local[plane];
 	uint64_t counts[SYMBOLS_MAX] = { 0 };
-	double raw_bits = (double)p->width * (double)e->n, bits;
+	uint64_t raw_cost = (uint64_t)p->width * e->n << 16, cost;
 	uint8_t table[TABLE_SERIAL_MAX];
 	size_t i, k, n;
 
@@ -138,9 +140,9 @@ static void choose_local(struct encoding *e, unsigned plane)
 			counts[e->ws->piece[k]]++;
 	}
 	bs_freq_normalise(freq, counts, 1u << p->width, PROB_BITS_MAX);
-	bits = bs_freq_cost(freq, counts, 1u << p->width) +
-	       8.0 * (double)bs_freq_write(freq, table);
-	if (bits > raw_bits * (1 - LOCAL_GAIN))
+	cost = bs_freq_cost(freq, counts, 1u << p->width) +
+	       ((uint64_t)bs_freq_write(freq, table) << 19);
+	if (cost > raw_cost - raw_cost / LOCAL_GAIN)
 		freq->prob_bits = 0;
 	else
 		e->has_coded = true;
@@ -167,41 +169,59 @@ static bool put_escapes(struct encoding *e, unsigned plane, size_t n)
 	return true;
 }
 
-/* Values to symbols; escapes go to the side.  False: not codable.  (A symbol
- * without a frequency and without an escape is for bs_rans_encode() to see.) */
-static bool to_symbols(struct encoding *e, unsigned plane, size_t n)
+/* Take the base, and what its class adds, off every value. */
+static void take_offsets(struct encoding *e, const struct bs_plane *p,
+			 const uint16_t *q, size_t n)
 {
-	const struct bs_plane *p = &e->coder->desc.planes[plane];
-	const struct bs_enc_symbol *enc = e->coder->planes[plane]->enc;
 	uint16_t mask = (uint16_t)((1u << p->width) - 1);
-	uint16_t base = (uint16_t)p->base, last = (uint16_t)(p->n_symbols - 1);
+	uint16_t base = (uint16_t)p->base;
+	unsigned log2 = p->table_log2, shift = p->shift;
 	const uint16_t *restrict value = e->ws->value;
-	uint8_t *restrict sym = e->ws->sym;
-	uint8_t symbol_of[SYMBOLS_MAX];
-	uint16_t s, most = 0;
+	uint16_t *restrict offset = e->ws->offset;
 	size_t i;
 
+	for (i = 0; !q && i < n; i++)
+		offset[i] = (uint16_t)(value[i] - base) & mask;
+	for (i = 0; q && i < n; i++)
+		offset[i] = (uint16_t)(value[i] - base -
+				       ((unsigned)q[i] >> log2 << shift)) &
+			    mask;
+}
+
+/* Values to symbols; escapes go to the side.  False: not codable.  (A symbol
+ * without a frequency and without an escape is for bs_rans_encode() to see.) */
+static bool to_symbols(struct encoding *e, unsigned plane, const uint16_t *q,
+		       size_t n)
+{
+	const struct bs_plane *p = &e->coder->desc.planes[plane];
+	const struct bs_coder_plane *cp = e->coder->planes[plane];
+	const uint16_t *restrict offset = e->ws->offset;
+	unsigned table_mask = (1u << p->table_log2) - 1;
+	uint8_t *restrict sym = e->ws->sym;
+	uint16_t most = 0;
+	size_t i;
+
+	take_offsets(e, p, q, n);
 	if (p->escape == NO_ESCAPE) {
 		for (i = 0; i < n; i++) {
-			s = (uint16_t)(value[i] - base) & mask;
-			most = s > most ? s : most;
-			sym[i] = (uint8_t)s;
+			most = offset[i] > most ? offset[i] : most;
+			sym[i] = (uint8_t)offset[i];
 		}
-		return most <= last;
+		return most < p->n_symbols;
 	}
-	for (i = 0; i < SYMBOLS_MAX; i++)
-		symbol_of[i] =
-			(uint8_t)(i <= last && enc[i].limit ? i : p->escape);
-	for (i = 0; i < n; i++) {
-		s = (uint16_t)(value[i] - base) & mask;
-		sym[i] = s < SYMBOLS_MAX ? symbol_of[s] : (uint8_t)p->escape;
-	}
+	for (i = 0; !q && i < n; i++)
+		sym[i] = offset[i] < SYMBOLS_MAX ? cp->symbol_of[0][offset[i]]
+						 : (uint8_t)p->escape;
+	for (i = 0; q && i < n; i++)
+		sym[i] = offset[i] < SYMBOLS_MAX
+				 ? cp->symbol_of[q[i] & table_mask][offset[i]]
+				 : (uint8_t)p->escape;
 	return put_escapes(e, plane, n);
 }
 
 /* Elements [at, at + n) of one plane into ws->sym. */
-static bool take_symbols(struct encoding *e, unsigned plane, size_t at,
-			 size_t n)
+static bool take_symbols(struct encoding *e, unsigned plane, const uint16_t *q,
+			 size_t at, size_t n)
 {
 	const struct bs_plane *p = &e->coder->desc.planes[plane];
 	const uint8_t *src = e->src + at * e->unit;
@@ -218,12 +238,26 @@ static bool take_symbols(struct encoding *e, unsigned plane, size_t at,
 	for (s = 0; s < n_seg; s++)
 		bs_plane_take16(e->ws->value, src, e->unit, n, seg[s].lo,
 				seg[s].bits, seg[s].src_shift);
-	return to_symbols(e, plane, n);
+	return to_symbols(e, plane, q, n);
+}
+
+/* The classes of elements [at, at + n), or NULL. */
+static const uint16_t *sum_classes(struct encoding *e, unsigned plane,
+				   size_t at, size_t n)
+{
+	const struct bs_coder *coder = e->coder;
+
+	if (plane || !coder->width)
+		return NULL;
+	bs_split_sum(e->ws->q, coder->rows.class, coder->columns.class,
+		     coder->width, e->first + at, n);
+	return e->ws->q;
 }
 
 static bool encode_plane(struct encoding *e, unsigned plane)
 {
 	const struct bs_plane *p = &e->coder->desc.planes[plane];
+	unsigned table_mask = (1u << p->table_log2) - 1;
 	const struct bs_enc_symbol *enc;
 	size_t at = (e->n - 1) / BLOCK * BLOCK, n = e->n - at;
 
@@ -234,8 +268,11 @@ static bool encode_plane(struct encoding *e, unsigned plane)
 		enc = e->coder->planes[plane]->enc;
 	}
 	for (;;) {
-		if (!take_symbols(e, plane, at, n) ||
-		    !bs_rans_encode(&e->rans, enc, e->ws->sym, n))
+		const uint16_t *q = sum_classes(e, plane, at, n);
+
+		if (!take_symbols(e, plane, q, at, n) ||
+		    !bs_rans_encode(&e->rans, enc, q, table_mask, e->ws->sym,
+				    n))
 			return false;
 		if (!at)
 			return true;
@@ -390,8 +427,8 @@ static size_t encode_planes(struct encoding *e, uint8_t *dst, size_t cap)
 }
 
 static void encode_best(const struct bs_coder *coder, struct bs_workspace *ws,
-			const uint8_t *raw, size_t len, uint8_t *dst,
-			struct bs_encoded *ret)
+			uint64_t off, const uint8_t *raw, size_t len,
+			uint8_t *dst, struct bs_encoded *ret)
 {
 	size_t best = len, n;
 
@@ -409,6 +446,7 @@ static void encode_best(const struct bs_coder *coder, struct bs_workspace *ws,
 			.ws = ws,
 			.src = raw,
 			.n = len / coder->desc.unit,
+			.first = off / coder->desc.unit,
 			.unit = coder->desc.unit,
 		};
 
@@ -439,7 +477,6 @@ enum bs_result bs_chunk_encode(const struct bs_coder *coder,
 {
 	enum bs_result res = make_buffers(ws);
 
-	(void)off;
 	memset(ret, 0, sizeof(*ret));
 	if (res)
 		return res;
@@ -447,7 +484,7 @@ enum bs_result bs_chunk_encode(const struct bs_coder *coder,
 		return BS_ERR_PARAM;
 	ret->raw_len = (uint32_t)raw_len;
 	ret->raw_sum = bs_xxh3_64(raw, raw_len);
-	encode_best(coder, ws, raw, raw_len, dst, ret);
+	encode_best(coder, ws, off, raw, raw_len, dst, ret);
 	ret->stored_sum = bs_xxh3_64(dst, ret->stored_len);
 	return BS_OK;
 }

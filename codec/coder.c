@@ -1,199 +1,126 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * coder.c - statistics of a blob, and the cheapest model by them
+ * coder.c - the cheapest model by a blob's statistics
  *
  * What is coded is the exponent with the top 0 to 3 mantissa bits, alone or
  * with the sign: the exponent of trained weights holds 2.5 to 2.9 bits of its
  * 8, the top two mantissa bits depend on it a little (1.94 of 2), the sign only
- * where columns have a mean (peers and theory: docs/performance.md).  The low
+ * where columns have a mean (peers and theory: docs/performance.md).  What the
+ * scales of its row and its column tell of an exponent is scale.c's.  The low
  * mantissa bits of 16-bit floats are noise and stay raw; the low bytes of wider
  * floats and of integers get a table a chunk where that pays.
+ *
+ * Costs are whole numbers of 1/65536 bits, for the sample: no machine rounds
+ * them otherwise.
  */
 
 #include "coder.h"
 
 #include "bits.h"
+#include "plain.h"
+#include "scale.h"
 
-#include <math.h>
 #include <stdlib.h>
 
-#define TOP_MAX 3 /* mantissa bits beside the exponent */
-#define FINEST_MAX (1u << (11 + TOP_MAX + 1)) /* values with an F64's */
-
-struct bs_stats {
-	unsigned dtype;
-	unsigned unit;
-	uint64_t n; /* elements seen */
-	uint64_t any; /* OR of all elements */
-	uint64_t all; /* AND of all elements */
-	/* Counts of the top 16 bits of an element, or of its 8. */
-	uint64_t count[65536];
-	/* Scratch of bs_coder_new(): counts by sign, exponent and the most
-	 * mantissa bits that are tried, and of fewer of them. */
-	uint64_t finest[FINEST_MAX];
-	uint64_t marginal[FINEST_MAX];
-};
-
-/* Fields of the float types that we split, in the top 16 bits. */
-struct float_fields {
-	unsigned exponent; /* bits */
-	unsigned mantissa; /* bits of it within the top 16 */
-};
-
-static const struct float_fields *fields_of(unsigned dtype)
-{
-	static const struct float_fields bf16 = { 8, 7 };
-	static const struct float_fields f16 = { 5, 10 };
-	static const struct float_fields f64 = { 11, 4 };
-
-	switch (dtype) {
-	case BS_DTYPE_BF16:
-	case BS_DTYPE_F32:
-	case BS_DTYPE_C64:
-		return &bf16;
-	case BS_DTYPE_F16:
-		return &f16;
-	case BS_DTYPE_F64:
-		return &f64;
-	default:
-		return NULL;
-	}
-}
-
-/* ---- Statistics --------------------------------------------------------- */
-
-enum bs_result bs_stats_new(struct bs_stats **ret, unsigned dtype)
-{
-	*ret = malloc(sizeof(**ret));
-	if (!*ret)
-		return BS_ERR_NOMEM;
-	bs_stats_reset(*ret, dtype);
-	return BS_OK;
-}
-
-void bs_stats_reset(struct bs_stats *st, unsigned dtype)
-{
-	memset(st->count, 0, sizeof(st->count));
-	st->dtype = dtype;
-	st->unit = bs_dtype_unit(dtype);
-	st->n = 0;
-	st->any = 0;
-	st->all = ~UINT64_C(0);
-}
-
-void bs_stats_free(struct bs_stats *st)
-{
-	free(st);
-}
-
-void bs_stats_add(struct bs_stats *st, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-	size_t n = len / st->unit, i;
-	uint64_t any = st->any, all = st->all, v;
-
-	st->n += n;
-	switch (st->unit) {
-	case 1:
-		for (i = 0; i < n; i++)
-			st->count[p[i]]++;
-		return;
-	case 2:
-		for (i = 0; i < n; i++)
-			st->count[get_u16(p + 2 * i)]++;
-		return;
-	case 4:
-		for (i = 0; i < n; i++) {
-			v = get_u32(p + 4 * i);
-			any |= v;
-			all &= v;
-			st->count[v >> 16]++;
-		}
-		break;
-	default:
-		for (i = 0; i < n; i++) {
-			v = get_u64(p + 8 * i);
-			any |= v;
-			all &= v;
-			st->count[v >> 48]++;
-		}
-		break;
-	}
-	st->any = any;
-	st->all = all;
-}
+#define BIT (UINT64_C(1) << 16)
 
 /* ---- One coded plane ---------------------------------------------------- */
 
-/* A way to code a plane of 'width' bits by one table, and its cost. */
-struct table_choice {
+/* A way to code the values of a plane by some tables, and its cost. */
+struct plane_choice {
 	unsigned n_symbols;
 	unsigned escape; /* or NO_ESCAPE */
 	uint32_t base;
-	struct bs_freq freq;
-	double bits; /* of all values, escapes and the table */
+	struct bs_freq freq[CODER_TABLES_MAX];
+	uint64_t cost; /* of all values and escapes */
+	uint64_t side; /* of the tables: it does not grow with the blob */
 };
+
+/* Values counted: by table, and all together. */
+struct values {
+	unsigned n_tables;
+	unsigned n; /* values from 0 on that may be symbols */
+	unsigned width; /* bits of a value */
+	bool has_others; /* the sample is not all, or there are others */
+	const uint64_t *counts; /* [n_tables][n] */
+	const uint64_t *all; /* [n] */
+	uint64_t others; /* elements of values >= n */
+	uint64_t others_of[CODER_TABLES_MAX];
+};
+
+/* Whether some value that could occur has no symbol of its own. */
+static bool any_missing(const struct values *v)
+{
+	size_t i;
+
+	for (i = 0; i < (size_t)v->n_tables * v->n; i++) {
+		if (!v->counts[i])
+			return true;
+	}
+	return v->n < 1u << v->width;
+}
 
 /* The values that get symbols: all in use if they fit, else the run of 255
  * that covers most. */
-static void choose_window(const uint64_t *counts, unsigned n_values,
-			  bool is_sample, struct table_choice *c)
+static void choose_window(const struct values *v, struct plane_choice *c)
 {
 	uint64_t sum = 0, best = 0;
-	unsigned lo = 0, hi = n_values - 1, i, used;
+	unsigned lo = 0, hi = v->n - 1, i, used;
+	bool escapes = v->has_others && any_missing(v);
 
-	while (lo < hi && !counts[lo])
+	while (lo < hi && !v->all[lo])
 		lo++;
-	while (hi > lo && !counts[hi])
+	while (hi > lo && !v->all[hi])
 		hi--;
 	used = hi - lo + 1;
 	c->base = lo;
-	c->n_symbols = used < 2 ? 2 : used;
 	c->escape = NO_ESCAPE;
-	if (used + is_sample <= SYMBOLS_MAX) {
-		if (is_sample && used < n_values)
-			c->escape = used;
-	} else {
-		c->escape = SYMBOLS_MAX - 1;
+	if (used + escapes > SYMBOLS_MAX) {
+		used = SYMBOLS_MAX - 1;
+		escapes = true;
 		for (i = lo; i <= hi; i++) {
-			sum += counts[i];
-			if (i >= lo + c->escape)
-				sum -= counts[i - c->escape];
-			if (i + 1 >= lo + c->escape && sum > best) {
+			sum += v->all[i];
+			if (i >= lo + used)
+				sum -= v->all[i - used];
+			if (i + 1 >= lo + used && sum > best) {
 				best = sum;
-				c->base = i + 1 - c->escape;
+				c->base = i + 1 - used;
 			}
 		}
 	}
-	if (c->escape != NO_ESCAPE)
-		c->n_symbols = c->escape + 1;
+	c->n_symbols = used + escapes < 2 ? 2 : used + escapes;
+	if (escapes)
+		c->escape = used;
 }
 
-static void choose_table(const uint64_t *counts, unsigned width, bool is_sample,
-			 struct table_choice *c)
+static void choose_tables(const struct values *v, struct plane_choice *c)
 {
-	uint64_t symbols[SYMBOLS_MAX] = { 0 }, total = 0, covered = 0;
-	unsigned n_values = 1u << width, i;
 	uint8_t serial[TABLE_SERIAL_MAX];
+	unsigned t, i;
 
-	choose_window(counts, n_values, is_sample, c);
-	for (i = 0; i < n_values; i++)
-		total += counts[i];
-	for (i = 0; i < c->n_symbols && c->base + i < n_values; i++) {
-		if (i == c->escape)
-			break;
-		symbols[i] = counts[c->base + i];
-		covered += symbols[i];
+	choose_window(v, c);
+	c->cost = c->side = 0;
+	for (t = 0; t < v->n_tables; t++) {
+		const uint64_t *counts = v->counts + (size_t)t * v->n;
+		uint64_t symbols[SYMBOLS_MAX] = { 0 },
+			 escaped = v->others_of[t];
+
+		for (i = 0; i < v->n; i++) {
+			unsigned s = i - c->base;
+
+			if (s < c->n_symbols && s != c->escape)
+				symbols[s] = counts[i];
+			else
+				escaped += counts[i];
+		}
+		if (c->escape != NO_ESCAPE)
+			symbols[c->escape] = escaped ? escaped : 1;
+		bs_freq_normalise(&c->freq[t], symbols, c->n_symbols,
+				  PROB_BITS_MAX);
+		c->cost += bs_freq_cost(&c->freq[t], symbols, c->n_symbols) +
+			   escaped * (v->width + 7) / 8 * 8 * BIT;
+		c->side += 8 * BIT * bs_freq_write(&c->freq[t], serial);
 	}
-	if (c->escape != NO_ESCAPE) {
-		symbols[c->escape] = total - covered;
-		if (is_sample && total == covered)
-			symbols[c->escape] = 1;
-	}
-	bs_freq_normalise(&c->freq, symbols, c->n_symbols, PROB_BITS_MAX);
-	c->bits = bs_freq_cost(&c->freq, symbols, c->n_symbols) +
-		  (double)(total - covered) * ((width + 7) / 8 * 8) +
-		  8.0 * (double)bs_freq_write(&c->freq, serial);
 }
 
 /* ---- Models ------------------------------------------------------------- */
@@ -221,24 +148,35 @@ static void add_part(struct bs_plane *p, unsigned lo, unsigned bits)
 }
 
 static enum bs_result add_coded(struct bs_coder *coder, struct bs_plane *p,
-				const struct table_choice *c)
+				const struct plane_choice *c, unsigned log2)
 {
-	struct bs_coder_plane *cp = malloc(sizeof(*cp));
+	size_t enc_len = sizeof(struct bs_enc_symbol) * SYMBOLS_MAX;
+	struct bs_coder_plane *cp;
+	unsigned t, s;
 
+	cp = malloc(sizeof(*cp) + (enc_len << log2));
 	if (!cp)
 		return BS_ERR_NOMEM;
-	cp->freq = c->freq;
-	bs_freq_enc(&c->freq, cp->enc);
 	coder->planes[p - coder->desc.planes] = cp;
+	for (t = 0; t < 1u << log2; t++) {
+		cp->freq[t] = c->freq[t];
+		bs_freq_enc(&c->freq[t], cp->enc + SYMBOLS_MAX * t);
+		for (s = 0; s < SYMBOLS_MAX; s++)
+			cp->symbol_of[t][s] =
+				(uint8_t)(s < c->n_symbols && c->freq[t].f[s]
+						  ? s
+						  : c->escape);
+	}
+	p->table_log2 = (uint8_t)log2;
 	p->n_symbols = (uint16_t)c->n_symbols;
 	p->escape = (uint16_t)c->escape;
-	p->base = c->base;
+	p->base = c->base & ((1u << p->width) - 1);
 	return BS_OK;
 }
 
 /* The low bytes of an element, below 'top' bits: constant or local. */
 static void add_low_bytes(struct bs_coder *coder, const struct bs_stats *st,
-			  bool is_sample, unsigned top)
+			  unsigned top)
 {
 	unsigned lo = 8 * st->unit - top;
 
@@ -249,7 +187,7 @@ static void add_low_bytes(struct bs_coder *coder, const struct bs_stats *st,
 		lo -= 8;
 		any = st->any >> lo & 255;
 		all = st->all >> lo & 255;
-		if (!is_sample && top && any == all) {
+		if (st->seen == st->n && top && any == all) {
 			p = add_plane(&coder->desc, PLANE_CONSTANT);
 			p->base = any;
 		} else {
@@ -259,183 +197,355 @@ static void add_low_bytes(struct bs_coder *coder, const struct bs_stats *st,
 	}
 }
 
-/* Values of exponent and 'top' mantissa bits, and the sign below them.  From
- * these the others follow in a sixteenth of the time, which small tensors are
- * mostly made of. */
-static void count_finest(struct bs_stats *st, const struct float_fields *f,
-			 unsigned top)
+/* ---- Floats ------------------------------------------------------------- */
+
+/* Octaves that tables of a split may tell apart; rarer ones escape.  With one
+ * table all may get symbols, so that zeros do. */
+#define SPLIT_OCTAVES 64
+
+/* What is paid once for the blob, as the sample's share of it. */
+static uint64_t share(const struct bs_stats *st, uint64_t cost)
 {
-	unsigned drop = f->mantissa - top, i;
-
-	memset(st->finest, 0, sizeof(*st->finest) << (f->exponent + top + 1));
-	for (i = 0; i < 65536; i++)
-		st->finest[(i & 0x7fff) >> drop << 1 | i >> 15] += st->count[i];
-}
-
-/* The same of exponent and 't' mantissa bits, with the sign or without. */
-static void marginals(struct bs_stats *st, const struct float_fields *f,
-		      unsigned top, unsigned t, bool with_sign)
-{
-	unsigned drop = top - t, n = 1u << (f->exponent + top + 1), i;
-
-	memset(st->marginal, 0,
-	       sizeof(*st->marginal) << (f->exponent + t + with_sign));
-	for (i = 0; i < n; i++) {
-		unsigned v = i >> 1 >> drop;
-
-		st->marginal[with_sign ? v << 1 | (i & 1) : v] += st->finest[i];
-	}
+	return cost / st->n * st->n_sample +
+	       cost % st->n * st->n_sample / st->n;
 }
 
 struct float_choice {
-	unsigned t;
+	struct bs_split split;
+	unsigned t; /* mantissa bits */
 	bool with_sign;
-	struct table_choice table;
-	double bits; /* of the top 16 */
+	struct plane_choice plane;
+	uint64_t cost; /* of the sample's top 16 bits, all included */
 };
+
+/* The counts of a split, seen from some octave on. */
+struct finest {
+	const uint32_t *counts;
+	unsigned n_tables;
+	unsigned n; /* values a table */
+	unsigned start; /* the first that is looked at ... */
+	unsigned n_seen; /* ... and how many are */
+	uint64_t others_of[CODER_TABLES_MAX]; /* those that are not */
+	uint64_t *scratch; /* [n_tables + 1][n_seen] */
+};
+
+/* Begin so that the most frequent octave is in the middle. */
+static void find_start(struct finest *f, bool is_split)
+{
+	unsigned octave = 2u << TOP_MAX, most_at = 0, i, k, t;
+	uint64_t most = 0, sum;
+
+	f->start = 0;
+	f->n_seen = f->n;
+	if (!is_split)
+		return;
+	for (i = 0; i < f->n; i += octave) {
+		for (sum = 0, t = 0; t < f->n_tables; t++) {
+			for (k = 0; k < octave; k++)
+				sum += f->counts[t * f->n + i + k];
+		}
+		if (sum > most) {
+			most = sum;
+			most_at = i;
+		}
+	}
+	if (f->n_seen > SPLIT_OCTAVES * octave)
+		f->n_seen = SPLIT_OCTAVES * octave;
+	f->start = (most_at + f->n - f->n_seen / 2) & (f->n - 1);
+	for (t = 0; t < f->n_tables; t++) {
+		for (i = f->n_seen; i < f->n; i++)
+			f->others_of[t] +=
+				f->counts[t * f->n +
+					  ((f->start + i) & (f->n - 1))];
+	}
+}
+
+/* Counts of exponent and t mantissa bits, with the sign or without. */
+static void marginals(const struct finest *f, unsigned t, bool with_sign,
+		      struct values *ret)
+{
+	unsigned drop = TOP_MAX - t, n = f->n_seen >> drop >> !with_sign;
+	uint64_t *all = f->scratch, *counts = f->scratch + n;
+	unsigned table, i, v;
+
+	memset(f->scratch, 0, sizeof(*all) * n * (f->n_tables + 1));
+	ret->n_tables = f->n_tables;
+	ret->n = n;
+	ret->counts = counts;
+	ret->all = all;
+	for (table = 0; table < f->n_tables; table++, counts += n) {
+		const uint32_t *from = f->counts + (size_t)table * f->n;
+
+		for (i = 0; i < f->n_seen; i++) {
+			v = i >> 1 >> drop;
+			v = with_sign ? v << 1 | (i & 1) : v;
+			counts[v] += from[(f->start + i) & (f->n - 1)];
+		}
+		ret->others_of[table] = f->others_of[table];
+		for (i = 0; i < n; i++)
+			all[i] += counts[i];
+	}
+}
 
 static unsigned n_pieces(unsigned width)
 {
 	return width / 8 + (unsigned)__builtin_popcount(width & 7);
 }
 
-static void choose_float(struct bs_stats *st, const struct float_fields *f,
-			 bool is_sample, struct float_choice *best)
+/* The best of one split, if it beats 'best'. */
+static void try_float(struct bs_stats *st, const struct bs_split *split,
+		      struct float_choice *best)
 {
 	/* A raw piece more costs about a tenth of the decoding time: it must
 	 * save 0.05 % of the 16 bits. */
-	const double piece_bits = 0.0005 * 16 * (double)st->n;
-	unsigned top = f->mantissa < TOP_MAX ? f->mantissa : TOP_MAX, t, s;
+	const uint64_t piece_cost = st->n_sample * 16 * BIT / 2000;
+	bool is_split = split->rows || split->columns;
+	unsigned s, t;
+	struct values v = { 0 };
+	struct finest f = { .counts = st->counts, .scratch = st->scratch };
+	uint64_t shared = 0;
+	struct float_choice c;
 
-	count_finest(st, f, top);
-	best->bits = INFINITY;
-	for (t = 0; t <= top; t++) {
+	f.n_tables = 1u << bs_split_log2(split);
+	f.n = 1u << FINEST_WIDTH(st->fields);
+	bs_split_classes(st, split);
+	bs_split_count(st, split, RUNS_MAX);
+	if (is_split)
+		shared = st->n_sample * 16 * BIT / SPLIT_GAIN +
+			 share(st, bs_split_side_cost(st, split));
+	find_start(&f, is_split);
+	v.has_others = st->n_sample < st->n;
+	for (t = 0; t <= TOP_MAX; t++) {
 		for (s = 0; s < 2; s++) {
-			unsigned width = f->exponent + t + s;
-			struct float_choice c = { .t = t, .with_sign = s };
-
-			marginals(st, f, top, t, s);
-			choose_table(st->marginal, width, is_sample, &c.table);
-			c.bits = c.table.bits + (double)st->n * (16 - width) +
-				 piece_bits * n_pieces(16 - width);
-			if (c.bits < best->bits)
+			v.width = st->fields->exponent + t + s;
+			c.split = *split;
+			c.t = t;
+			c.with_sign = s;
+			marginals(&f, t, s, &v);
+			choose_tables(&v, &c.plane);
+			c.plane.base += f.start >> (TOP_MAX - t) >> !s;
+			c.cost = c.plane.cost + shared +
+				 st->n_sample * (16 - v.width) * BIT +
+				 piece_cost * n_pieces(16 - v.width) +
+				 share(st, c.plane.side);
+			if (c.cost < best->cost)
 				*best = c;
 		}
 	}
 }
 
-static enum bs_result float_model(struct bs_coder *coder, struct bs_stats *st,
-				  const struct float_fields *f, bool is_sample,
-				  double *ret_bits)
+static enum bs_result make_classes(struct bs_coder_classes *ret,
+				   const uint8_t *class, uint64_t n)
 {
+	size_t cap = CLASSES_HEADER_LEN + 4 + n, len;
+	struct bs_zstd *z;
+	enum bs_result res;
+
+	ret->n = n;
+	ret->class = malloc(n);
+	ret->object = calloc(1, cap);
+	if (!ret->class || !ret->object)
+		return BS_ERR_NOMEM;
+	memcpy(ret->class, class, n);
+	res = bs_zstd_new(&z);
+	if (res)
+		return res;
+	put_u64(ret->object, n);
+	len = bs_zstd_encode(z, ret->object + CLASSES_HEADER_LEN + 4, n, class,
+			     n);
+	bs_zstd_free(z);
+	ret->object[8] = len != 0;
+	if (len) {
+		put_u32(ret->object + CLASSES_HEADER_LEN, (uint32_t)len);
+		len += 4;
+	} else {
+		memcpy(ret->object + CLASSES_HEADER_LEN, class, n);
+		len = n;
+	}
+	ret->object_len = CLASSES_HEADER_LEN + len;
+	return BS_OK;
+}
+
+/* The classes of the split that won. */
+static enum bs_result add_classes(struct bs_coder *coder, struct bs_stats *st,
+				  const struct bs_split *split)
+{
+	enum bs_result res = BS_OK;
+
+	if (!split->rows && !split->columns)
+		return BS_OK;
+	coder->width = st->width;
+	bs_split_classes(st, split);
+	if (split->rows)
+		res = make_classes(&coder->rows, st->row_class, st->n_rows);
+	if (!res && split->columns)
+		res = make_classes(&coder->columns, st->column_class,
+				   st->width);
+	return res;
+}
+
+static void choose_float(struct bs_stats *st, struct float_choice *best)
+{
+	unsigned rest = 16 - (st->fields->exponent + 3u);
+	static const struct bs_split none;
+	struct bs_split split;
+	uint64_t plain;
+
+	best->cost = UINT64_MAX;
+	plain = bs_split_choose(st, &split) + rest * BIT;
+	if (split.rows || split.columns)
+		try_float(st, &split, best);
+	/* The estimate knows nothing of escapes. */
+	if (best->cost > plain * st->n_sample)
+		try_float(st, &none, best);
+}
+
+static enum bs_result float_model(struct bs_coder *coder, struct bs_stats *st,
+				  uint64_t *ret_cost)
+{
+	const struct bs_fields *f = st->fields;
 	unsigned low = 8 * st->unit - 16, rest;
 	struct float_choice c;
 	struct bs_plane *p;
 	enum bs_result res;
 
-	choose_float(st, f, is_sample, &c);
-	*ret_bits = c.bits;
+	choose_float(st, &c);
+	*ret_cost = c.cost;
 	rest = f->mantissa - c.t;
 	p = add_plane(&coder->desc, PLANE_CODED);
 	add_part(p, low + rest, f->exponent + c.t);
 	if (c.with_sign)
 		add_part(p, low + 15, 1);
-	res = add_coded(coder, p, &c.table);
+	res = add_coded(coder, p, &c.plane, bs_split_log2(&c.split));
+	if (!res)
+		res = add_classes(coder, st, &c.split);
+	if (coder->width)
+		p->shift = (uint8_t)(c.t + c.with_sign);
 	if (rest || !c.with_sign) {
 		p = add_plane(&coder->desc, PLANE_RAW);
 		if (!c.with_sign)
 			add_part(p, low + 15, 1);
 		add_part(p, low, rest);
 	}
-	add_low_bytes(coder, st, is_sample, 16);
+	add_low_bytes(coder, st, 16);
 	return res;
 }
 
+/* ---- Everything else ------------------------------------------------------ */
+
 static enum bs_result byte_model(struct bs_coder *coder,
-				 const struct bs_stats *st, bool is_sample,
-				 double *ret_bits)
+				 const struct bs_stats *st, uint64_t *ret_cost)
 {
-	struct table_choice c;
+	struct values v = { .n_tables = 1,
+			    .n = 256,
+			    .width = 8,
+			    .has_others = st->seen < st->n,
+			    .counts = st->count,
+			    .all = st->count };
+	struct plane_choice c;
 	struct bs_plane *p;
 
-	choose_table(st->count, 8, is_sample, &c);
-	*ret_bits = c.bits;
+	choose_tables(&v, &c);
+	*ret_cost = c.cost + c.side;
 	p = add_plane(&coder->desc, PLANE_CODED);
 	add_part(p, 0, 8);
-	return add_coded(coder, p, &c);
+	return add_coded(coder, p, &c, 0);
 }
 
 /* Whether one value is so frequent that repeats are likely: zeroed or padded
  * weights, where zstd may win. */
-static bool is_repetitive(const struct bs_stats *st)
+static bool is_repetitive(struct bs_stats *st)
+{
+	size_t step = st->n_sample / 65536 + 1, n = 0, i;
+	uint32_t most = 0;
+
+	memset(st->counts, 0, 65536 * sizeof(*st->counts));
+	for (i = 0; i < st->n_sample; i += step, n++) {
+		uint32_t seen = ++st->counts[st->sample[i]];
+
+		most = seen > most ? seen : most;
+	}
+	return most > n / 4;
+}
+
+static bool is_repetitive_bytes(const struct bs_stats *st)
 {
 	uint64_t most = 0;
 	unsigned i;
 
-	for (i = 0; i < 65536; i++) {
-		if (st->count[i] > most)
-			most = st->count[i];
-	}
-	return most > st->n / 4;
+	for (i = 0; i < 256; i++)
+		most = st->count[i] > most ? st->count[i] : most;
+	return most > st->seen / 4;
 }
 
-static bool is_float(unsigned dtype)
+static bool is_float8(unsigned dtype)
 {
-	return fields_of(dtype) || dtype == BS_DTYPE_F8_E4M3 ||
-	       dtype == BS_DTYPE_F8_E5M2 || dtype == BS_DTYPE_F8_E8M0;
+	return dtype == BS_DTYPE_F8_E4M3 || dtype == BS_DTYPE_F8_E5M2 ||
+	       dtype == BS_DTYPE_F8_E8M0;
 }
 
-/* Bytes that a model costs beside its tables: object headers and padding
+/* What a model costs beside its tables and classes: object headers and padding
  * included. */
-static double model_bits(const struct bs_coder *coder)
+static uint64_t model_cost(const struct bs_coder *coder)
 {
-	return 8.0 * (double)(bs_model_desc_len(&coder->desc) + 32);
+	return 8 * BIT * (bs_model_desc_len(&coder->desc) + 32);
 }
 
-static enum bs_result choose_model(struct bs_coder *coder, struct bs_stats *st,
-				   bool is_sample)
+static enum bs_result choose_model(struct bs_coder *coder, struct bs_stats *st)
 {
-	const struct float_fields *f = fields_of(st->dtype);
-	double bits, raw_bits = 16.0 * (double)st->n;
+	uint64_t cost = 0, raw_cost;
 	enum bs_result res = BS_OK;
 
 	coder->desc.unit = st->unit;
-	coder->try_zstd = !is_float(st->dtype) || is_repetitive(st);
-	if (f) {
-		res = float_model(coder, st, f, is_sample, &bits);
+	if (st->fields) {
+		coder->try_zstd = is_repetitive(st);
+		res = float_model(coder, st, &cost);
+		raw_cost = 16 * BIT * st->n_sample;
+		cost += share(st, model_cost(coder));
+		/* Wider elements may gain by their low bytes; a chunk that does
+		 * not is stored raw all the same. */
+		if (st->unit > 2 && cost < raw_cost + raw_cost / 16)
+			cost = 0;
+		coder->has_planes = cost < raw_cost;
 	} else if (st->unit == 1) {
-		res = byte_model(coder, st, is_sample, &bits);
-		raw_bits = 8.0 * (double)st->n;
+		coder->try_zstd = !is_float8(st->dtype) ||
+				  is_repetitive_bytes(st);
+		res = byte_model(coder, st, &cost);
+		raw_cost = 8 * BIT * st->seen;
+		coder->has_planes = cost + model_cost(coder) < raw_cost;
 	} else {
-		add_low_bytes(coder, st, is_sample, 0);
-		bits = 0;
+		coder->try_zstd = true;
+		add_low_bytes(coder, st, 0);
+		coder->has_planes = model_cost(coder) < 16 * BIT * st->seen;
 	}
-	/* Wider elements may gain by their low bytes; a chunk that does not
-	 * is stored raw all the same. */
-	if (f && st->unit > 2)
-		bits -= raw_bits / 16;
-	coder->has_planes = bits + model_bits(coder) < raw_bits;
 	return res;
 }
 
-enum bs_result bs_coder_new(struct bs_coder **ret, struct bs_stats *st,
-			    int is_sample)
+enum bs_result bs_coder_new(struct bs_coder **ret, struct bs_stats *st)
 {
 	struct bs_coder *coder;
 	enum bs_result res = BS_OK;
 
 	*ret = NULL;
+	bs_stats_flush(st);
 	coder = calloc(1, sizeof(*coder));
 	if (!coder)
 		return BS_ERR_NOMEM;
-	if (st->dtype != BS_DTYPE_BYTES && st->n)
-		res = choose_model(coder, st, is_sample != 0);
+	if (st->dtype != BS_DTYPE_BYTES && st->seen &&
+	    (!st->fields || st->n_sample))
+		res = choose_model(coder, st);
 	if (res) {
 		bs_coder_free(coder);
 		return res;
 	}
 	*ret = coder;
 	return BS_OK;
+}
+
+static void classes_fini(struct bs_coder_classes *c)
+{
+	free(c->class);
+	free(c->object);
 }
 
 void bs_coder_free(struct bs_coder *coder)
@@ -446,5 +556,7 @@ void bs_coder_free(struct bs_coder *coder)
 		return;
 	for (i = 0; i < PLANES_MAX; i++)
 		free(coder->planes[i]);
+	classes_fini(&coder->rows);
+	classes_fini(&coder->columns);
 	free(coder);
 }

@@ -12,17 +12,33 @@
 
 #include <stdbool.h>
 
+/* Tables of a plane at most: 32 would not fit a first-level cache. */
+#define CODER_TABLES_MAX 8
+
 struct bs_coder_plane {
-	struct bs_freq freq;
-	struct bs_enc_symbol enc[SYMBOLS_MAX];
+	struct bs_freq freq[CODER_TABLES_MAX];
+	/* Symbols of values, the base taken off: where a table has no
+	 * frequency for one, the escape. */
+	uint8_t symbol_of[CODER_TABLES_MAX][SYMBOLS_MAX];
+	struct bs_enc_symbol enc[]; /* [tables][SYMBOLS_MAX] */
 };
 
-/* One table a plane: table_log2 is 0 and there are no classes. */
+struct bs_coder_classes {
+	uint8_t *class; /* [n], owned; NULL: none */
+	uint64_t n;
+	uint8_t *object; /* as docs/format.md 8.3, owned */
+	size_t object_len;
+};
+
+/* Only the first plane may have several tables and classes. */
 struct bs_coder {
 	bool has_planes; /* else: constant, zstd or raw */
 	bool try_zstd; /* also where planes are used: keep the smaller */
 	struct bs_model_desc desc;
 	struct bs_coder_plane *planes[PLANES_MAX]; /* owned; coded ones */
+	uint64_t width; /* elements a row; 0: no classes */
+	struct bs_coder_classes rows;
+	struct bs_coder_classes columns;
 };
 
 #endif /* BS_CODER_H */

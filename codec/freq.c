@@ -12,7 +12,32 @@
 
 #include "bits.h"
 
-#include <math.h>
+uint32_t bs_log2(uint64_t v)
+{
+	/* log2(1 + i / 64); between them straight lines. */
+	static const uint32_t steps[65] = {
+		0,     1466,  2909,  4331,  5732,  7112,  8473,	 9814,	11136,
+		12440, 13727, 14996, 16248, 17484, 18704, 19909, 21098, 22272,
+		23433, 24579, 25711, 26830, 27936, 29029, 30109, 31178, 32234,
+		33279, 34312, 35334, 36346, 37346, 38336, 39316, 40286, 41246,
+		42196, 43137, 44068, 44990, 45904, 46809, 47705, 48593, 49472,
+		50344, 51207, 52063, 52911, 53751, 54584, 55410, 56229, 57040,
+		57845, 58643, 59434, 60219, 60997, 61769, 62534, 63294, 64047,
+		64794, 65536,
+	};
+	unsigned whole, i;
+	uint64_t fraction;
+
+	if (!v)
+		return 0;
+	whole = 63 - (unsigned)__builtin_clzll(v);
+	fraction = v << (63 - whole) << 1; /* of 2^64 */
+	i = (unsigned)(fraction >> 58);
+	fraction = fraction >> 42 & 0xffff;
+	return whole << 16 |
+	       (uint32_t)(steps[i] +
+			  ((steps[i + 1] - steps[i]) * fraction >> 16));
+}
 
 static unsigned largest(const struct bs_freq *q)
 {
@@ -61,38 +86,41 @@ static void settle(struct bs_freq *q, long sum)
 void bs_freq_normalise(struct bs_freq *ret, const uint64_t *counts, unsigned n,
 		       unsigned prob_bits)
 {
-	double total = 0, scale;
+	uint64_t any = 0, total = 0, share;
+	unsigned s, drop = 0;
 	long sum = 0;
-	unsigned s;
 
 	memset(ret, 0, sizeof(*ret));
 	ret->prob_bits = prob_bits;
 	for (s = 0; s < n; s++)
-		total += (double)counts[s];
-	scale = total > 0 ? (double)(1 << prob_bits) / total : 0;
+		any |= counts[s];
+	while (any >> drop >> 40)
+		drop++;
+	for (s = 0; s < n; s++)
+		total += counts[s] >> drop;
 	for (s = 0; s < n; s++) {
-		double share = (double)counts[s] * scale;
-
 		if (!counts[s])
 			continue;
-		ret->f[s] = share < 1 ? 1 : (uint16_t)(share + 0.5);
+		share = counts[s] >> drop << prob_bits;
+		share = (share + total / 2) / total;
+		ret->f[s] = share ? (uint16_t)share : 1;
 		sum += ret->f[s];
 	}
 	settle(ret, sum);
 }
 
-double bs_freq_cost(const struct bs_freq *freq, const uint64_t *counts,
-		    unsigned n)
+uint64_t bs_freq_cost(const struct bs_freq *freq, const uint64_t *counts,
+		      unsigned n)
 {
-	double bits = 0;
+	uint64_t cost = 0;
 	unsigned s;
 
 	for (s = 0; s < n; s++) {
 		if (counts[s])
-			bits += (double)counts[s] *
-				(freq->prob_bits - log2(freq->f[s]));
+			cost += counts[s] *
+				((freq->prob_bits << 16) - bs_log2(freq->f[s]));
 	}
-	return bits;
+	return cost;
 }
 
 unsigned bs_freq_n_symbols(const struct bs_freq *freq)

@@ -38,9 +38,14 @@ struct bs_enc_symbol {
 void bs_freq_normalise(struct bs_freq *ret, const uint64_t *counts, unsigned n,
 		       unsigned prob_bits);
 
-/* Bits that coding 'counts' with 'freq' takes, in bits. */
-double bs_freq_cost(const struct bs_freq *freq, const uint64_t *counts,
-		    unsigned n);
+/* log2(v) in 1/65536, off by less than 6; 0 for 0.  The same on any machine,
+ * as a choice must be. */
+uint32_t bs_log2(uint64_t v);
+
+/* What coding 'counts', of which there are below 2^44, with 'freq' takes, in
+ * 1/65536 bits. */
+uint64_t bs_freq_cost(const struct bs_freq *freq, const uint64_t *counts,
+		      unsigned n);
 
 /* Write as docs/format.md 8.2; returns bytes written, <= TABLE_SERIAL_MAX. */
 size_t bs_freq_write(const struct bs_freq *freq, uint8_t *dst);

@@ -135,13 +135,23 @@ static inline uint32_t push(uint32_t x, const struct bs_enc_symbol *s)
 	return x + s->start + quotient * s->complement;
 }
 
+static inline const struct bs_enc_symbol *
+entry_of(const struct bs_enc_symbol *enc, const uint16_t *q,
+	 unsigned table_mask, const uint8_t *sym, size_t i)
+{
+	if (q)
+		enc += (size_t)(q[i] & table_mask) * SYMBOLS_MAX;
+	return enc + sym[i];
+}
+
 /* Lanes m-1..0, m <= 64, each word checked: the end of the room. */
 static bool encode_careful(struct bs_rans_enc *e,
-			   const struct bs_enc_symbol *enc, const uint8_t *sym,
-			   size_t m)
+			   const struct bs_enc_symbol *enc, const uint16_t *q,
+			   unsigned table_mask, const uint8_t *sym, size_t m)
 {
 	while (m-- > 0) {
-		const struct bs_enc_symbol *s = &enc[sym[m]];
+		const struct bs_enc_symbol *s =
+			entry_of(enc, q, table_mask, sym, m);
 
 		if (!s->limit)
 			return false;
@@ -162,15 +172,17 @@ static bool encode_careful(struct bs_rans_enc *e,
  * before it is known to be wanted: a branch would be mispredicted as often as
  * a word is wanted, and takes 1.6 times as long at 4.6 bits a symbol.
  */
-static bool encode_64(struct bs_rans_enc *e, const struct bs_enc_symbol *enc,
-		      const uint8_t *sym)
+static inline __attribute__((always_inline)) bool
+encode_64(struct bs_rans_enc *e, const struct bs_enc_symbol *enc,
+	  const uint16_t *q, unsigned table_mask, const uint8_t *sym)
 {
 	uint8_t *words = e->words;
 	bool codable = true;
 	size_t i;
 
 	for (i = LANES; i-- > 0;) {
-		const struct bs_enc_symbol *s = &enc[sym[i]];
+		const struct bs_enc_symbol *s =
+			entry_of(enc, q, table_mask, sym, i);
 		uint32_t x = e->x[i], full = x >= s->limit;
 
 		put_u16(words - 2, (uint16_t)x);
@@ -183,19 +195,23 @@ static bool encode_64(struct bs_rans_enc *e, const struct bs_enc_symbol *enc,
 }
 
 bool bs_rans_encode(struct bs_rans_enc *e, const struct bs_enc_symbol *enc,
-		    const uint8_t *sym, size_t n)
+		    const uint16_t *q, unsigned table_mask, const uint8_t *sym,
+		    size_t n)
 {
 	size_t m = n % LANES;
+	bool good;
 
-	if (!encode_careful(e, enc, sym + n - m, m))
-		return false;
-	for (n -= m; n; n -= LANES) {
-		const uint8_t *at = sym + n - LANES;
-
-		if (e->words - e->limit >= 2 * LANES
-			    ? !encode_64(e, enc, at)
-			    : !encode_careful(e, enc, at, LANES))
-			return false;
+	n -= m;
+	good = encode_careful(e, enc, q ? q + n : NULL, table_mask, sym + n, m);
+	while (good && n) {
+		n -= LANES;
+		if (e->words - e->limit < 2 * LANES)
+			good = encode_careful(e, enc, q ? q + n : NULL,
+					      table_mask, sym + n, LANES);
+		else if (q)
+			good = encode_64(e, enc, q + n, table_mask, sym + n);
+		else
+			good = encode_64(e, enc, NULL, 0, sym + n);
 	}
-	return true;
+	return good;
 }

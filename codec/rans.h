@@ -49,10 +49,13 @@ enum bs_result bs_rans_decode_avx512(struct bs_rans_dec *d,
 #endif
 
 /*
- * Encode the 'n' symbols of a plane, last first, with one table.  False where
- * a symbol has no frequency or the words do not fit.
+ * Encode the 'n' symbols of a plane, last first.  'enc' holds tables of
+ * SYMBOLS_MAX entries; 'q' chooses one per element (q[i] & table_mask), or is
+ * NULL: the first.  False where a symbol has no frequency or the words do not
+ * fit.
  */
 bool bs_rans_encode(struct bs_rans_enc *e, const struct bs_enc_symbol *enc,
-		    const uint8_t *sym, size_t n);
+		    const uint16_t *q, unsigned table_mask, const uint8_t *sym,
+		    size_t n);
 
 #endif /* BS_RANS_H */

@@ -26,6 +26,7 @@ struct bs_workspace {
 	uint8_t sym[BLOCK];
 	uint16_t value[BLOCK];
 	uint16_t q[BLOCK];
+	uint16_t offset[BLOCK];
 	uint8_t piece[BLOCK];
 	uint8_t patch[BLOCK]; /* raw bytes, carried ones put back */
 

@@ -150,16 +150,27 @@ static enum bs_result put_object(struct bs_writer *w, uint32_t type,
 	return BS_OK;
 }
 
-/* A model and its tables, in one page. */
+/* Classes of the first plane, if the coder has some. */
+static enum bs_result put_classes(struct bs_writer *w,
+				  const struct bs_coder_classes *c,
+				  uint64_t *ret_ref)
+{
+	if (!c->class)
+		return BS_OK;
+	return put_object(w, OBJECT_CLASSES, c->object, c->object_len, ret_ref);
+}
+
+/* A model, its tables and classes, in one page. */
 static enum bs_result put_model(struct bs_writer *w,
 				const struct bs_coder *coder, uint64_t *ret_ref)
 {
-	uint8_t serial[MODEL_HEADER_LEN +
-		       PLANES_MAX * (PLANE_LEN + sizeof(uint64_t))];
-	uint64_t tables[PLANES_MAX];
+	uint8_t serial[MODEL_HEADER_LEN + PLANES_MAX * PLANE_LEN +
+		       MODEL_TABLES_MAX * sizeof(uint64_t)];
+	uint64_t tables[MODEL_TABLES_MAX];
+	struct bs_model_desc desc = coder->desc;
 	uint8_t table[TABLE_SERIAL_MAX];
 	enum bs_result res;
-	unsigned i, n = 0;
+	unsigned i, t, n = 0;
 
 	if (w->pool.len >= POOL_PAGE_FULL) {
 		res = flush_page(w, &w->pool, &w->pool_pages);
@@ -169,15 +180,25 @@ static enum bs_result put_model(struct bs_writer *w,
 	for (i = 0; i < coder->desc.n_planes; i++) {
 		if (!coder->planes[i])
 			continue;
-		res = put_object(w, OBJECT_TABLE, table,
-				 bs_freq_write(&coder->planes[i]->freq, table),
-				 &tables[n++]);
-		if (res)
-			return res;
+		for (t = 0; t < 1u << desc.planes[i].table_log2; t++) {
+			const struct bs_freq *freq = &coder->planes[i]->freq[t];
+
+			res = put_object(w, OBJECT_TABLE, table,
+					 bs_freq_write(freq, table),
+					 &tables[n++]);
+			if (res)
+				return res;
+		}
 	}
-	bs_model_desc_write(&coder->desc, tables, serial);
-	return put_object(w, OBJECT_MODEL, serial,
-			  bs_model_desc_len(&coder->desc), ret_ref);
+	res = put_classes(w, &coder->rows, &desc.planes[0].row_classes);
+	if (!res)
+		res = put_classes(w, &coder->columns,
+				  &desc.planes[0].column_classes);
+	if (res)
+		return res;
+	bs_model_desc_write(&desc, tables, serial);
+	return put_object(w, OBJECT_MODEL, serial, bs_model_desc_len(&desc),
+			  ret_ref);
 }
 
 /* ---- Blobs and chunks --------------------------------------------------- */
@@ -221,6 +242,7 @@ enum bs_result bs_writer_begin_blob(struct bs_writer *w, unsigned dtype,
 		res = put_model(w, coder, &w->blob.model);
 		if (res)
 			return res;
+		w->blob.width = coder->width;
 	}
 	w->put = 0;
 	w->is_open = 1;
@@ -281,6 +303,7 @@ enum bs_result bs_writer_end_blob(struct bs_writer *w, const uint8_t *digest)
 	b[BLOB_CHUNK_SIZE_LOG2] = CHUNK_SIZE_LOG2;
 	b[BLOB_DTYPE] = w->blob.dtype;
 	put_u32(b + BLOB_BASE, NO_BASE);
+	put_u64(b + BLOB_WIDTH, w->blob.width);
 	put_u64(b + BLOB_MODEL, w->blob.model);
 	if (digest) {
 		b[BLOB_DIGEST_ALGORITHM] = BS_DIGEST_XXH3_128;

@@ -24,6 +24,9 @@
 /* Shorter regions are merged with their neighbours. */
 #define SMALL 4096
 
+/* A shorter last dimension makes no row by itself. */
+#define ROW_MIN 64
+
 /* A blob that small files share is one chunk. */
 #define SHARED_LEN ((uint64_t)256 << 10)
 
@@ -144,6 +147,7 @@ static int add_piece(struct bst_layout *lay, uint64_t off, uint64_t len,
 	if (prev->dtype != dtype)
 		prev->dtype = BS_DTYPE_BYTES;
 	prev->is_tensor = 0;
+	prev->width = 0;
 	prev->len += len;
 	prev->blob_len += len;
 	return 0;
@@ -154,6 +158,33 @@ static void note_unknown(struct bst_layout *lay, const struct bs_st_tensor *t)
 	if (!lay->n_unknown++)
 		snprintf(lay->unknown_dtype, sizeof(lay->unknown_dtype), "%s",
 			 t->dtype_name);
+}
+
+/*
+ * Elements a row: as many of the last dimensions as make it 64 or more, so that
+ * a matrix has its own rows, a stack of matrices theirs, and a convolution's
+ * kernel (3 or 3 x 3) goes with its input channels.  The first dimension is
+ * left, so that there are rows.
+ */
+static uint64_t row_width(const struct bs_st_tensor *t, unsigned dtype)
+{
+	uint64_t width = bs_dtype_bits(dtype) / 8 / bs_dtype_unit(dtype);
+	size_t i;
+
+	for (i = t->n_dims; i > 1 && width < ROW_MIN; i--)
+		width *= t->shape[i - 1];
+	return i < t->n_dims && width < t->len ? width : 0;
+}
+
+static int add_tensor(struct bst_layout *lay, const struct bs_st_tensor *t,
+		      unsigned dtype, int *in_run)
+{
+	size_t n = lay->n_regions;
+	int err = add_piece(lay, t->off, t->len, dtype, 1, in_run);
+
+	if (!err && lay->n_regions > n)
+		lay->region[n].width = row_width(t, dtype);
+	return err;
 }
 
 static int add_tensors(struct bst_layout *lay, const struct bs_st *st,
@@ -177,7 +208,7 @@ static int add_tensors(struct bst_layout *lay, const struct bs_st *st,
 		err = add_piece(lay, pos, t->off - pos, BS_DTYPE_BYTES, 0,
 				&in_run);
 		if (!err)
-			err = add_piece(lay, t->off, t->len, dtype, 1, &in_run);
+			err = add_tensor(lay, t, dtype, &in_run);
 		pos = t->off + t->len;
 	}
 	if (!err)

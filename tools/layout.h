@@ -45,6 +45,7 @@ struct bst_region {
 	size_t leader; /* the first region of the blob; itself if alone */
 	uint64_t blob_off; /* in the leader's blob */
 	uint64_t blob_len; /* of a leader */
+	uint64_t width; /* elements a row of a tensor; 0: none */
 	uint64_t blob; /* of a leader: filled in as the blobs are written */
 	uint8_t digest[16]; /* XXH3-128 of the blob, filled in as it is read */
 	uint8_t dtype;

@@ -29,7 +29,7 @@
 #define SLAB_LEN ((size_t)2 << 20)
 #define SLAB_CHUNKS 20
 
-/* Blobs up to this length are counted whole, longer ones by a sample of it. */
+/* Integers up to this length are counted whole, more by a sample of it. */
 #define SAMPLE_LEN ((uint64_t)16 << 20)
 
 /* A blob on its way: made ahead of the reader, freed behind the writer. */
@@ -139,26 +139,29 @@ static int fail_result(struct packer *p, enum bs_result res, const char *what)
 /* ---- Models -------------------------------------------------------------- */
 
 static int make_coder(struct packer *p, struct parcel *par,
-		      struct bs_stats *stats, int is_sample)
+		      struct bs_stats *stats)
 {
-	enum bs_result res = bs_coder_new(&par->coder, stats, is_sample);
+	enum bs_result res = bs_coder_new(&par->coder, stats);
 
 	return res == BS_OK ? 0 : fail_result(p, res, "choosing a model");
 }
 
-static int reset_stats(struct packer *p, struct worker_mem *mem, unsigned dtype)
+static int begin_stats(struct packer *p, struct worker_mem *mem,
+		       const struct bst_region *reg)
 {
-	enum bs_result res;
+	enum bs_result res = BS_OK;
 
-	if (mem->stats) {
-		bs_stats_reset(mem->stats, dtype);
-		return 0;
-	}
-	res = bs_stats_new(&mem->stats, dtype);
+	if (!mem->stats)
+		res = bs_stats_new(&mem->stats);
+	if (!res)
+		res = bs_stats_begin(mem->stats, reg->dtype, reg->blob_len,
+				     reg->width);
 	return res == BS_OK ? 0 : fail_result(p, res, "counting");
 }
 
-/* A task: count an even sample of the blob's chunks, and choose its model. */
+/* A task: look through the blob, or through an even sample of its chunks where
+ * that is enough, and choose its model.  What the reader reads soon is in the
+ * page cache then. */
 static int sample_blob(void *ctx, unsigned worker, struct bst_task *task)
 {
 	struct packer *p = ctx;
@@ -169,9 +172,10 @@ static int sample_blob(void *ctx, unsigned worker, struct bst_task *task)
 	uint64_t n = par->shape.n_chunks, want = n, i;
 	int fd, err = 0;
 
-	if (par->region->len > SAMPLE_LEN)
+	if (par->region->len > SAMPLE_LEN &&
+	    bs_stats_takes_sample(par->region->dtype))
 		want = SAMPLE_LEN / par->shape.chunk_size;
-	if (reset_stats(p, mem, par->region->dtype))
+	if (begin_stats(p, mem, par->region))
 		return 1;
 	fd = bst_source_open(src);
 	if (fd < 0)
@@ -190,7 +194,7 @@ static int sample_blob(void *ctx, unsigned worker, struct bst_task *task)
 	bst_source_close(src, fd);
 	if (err)
 		return fail_read(p, par->region->source, err);
-	return make_coder(p, par, mem->stats, want < n);
+	return make_coder(p, par, mem->stats);
 }
 
 /* The model of a blob that lies wholly in 'slab'. */
@@ -199,10 +203,10 @@ static int model_slab(struct packer *p, struct worker_mem *mem,
 {
 	struct parcel *par = slab->parcel;
 
-	if (reset_stats(p, mem, par->region->dtype))
+	if (begin_stats(p, mem, par->region))
 		return 1;
 	bs_stats_add(mem->stats, slab->raw, slab->raw_len);
-	return make_coder(p, par, mem->stats, 0);
+	return make_coder(p, par, mem->stats);
 }
 
 /* ---- Workers and sinks ----------------------------------------------------- */

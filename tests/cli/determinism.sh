@@ -18,14 +18,24 @@ def bf16(n):
     out[1::2] = bytes(60 + c % 3 for c in rng.randbytes(n))
     return bytes(out)
 
+def scaled(rows, columns):
+    """rows and columns of different scale: classes are chosen"""
+    row = [rng.randrange(8) for _ in range(rows)]
+    col = [rng.randrange(8) for _ in range(columns)]
+    out = bytearray(rng.randbytes(2 * rows * columns))
+    out[1::2] = bytes(50 + r + c for r in row for c in col)
+    return bytes(out)
+
 tied = bf16(400000)
-parts = [("big", bf16(9000000)), ("tied", tied)]
+parts = [("big", scaled(9000, 1000)), ("scaled", scaled(300, 500)), ("tied", tied)]
 parts += [("mid.%d" % i, bf16(rng.randrange(2000, 300000))) for i in range(40)]
 parts += [("small.%d" % i, bf16(rng.randrange(1, 900))) for i in range(300)]
 parts += [("tied2", tied)]
 head, end = {}, 0
 for name, raw in parts:
-    head[name] = {"dtype": "BF16", "shape": [len(raw) // 2],
+    n = len(raw) // 2
+    columns = {"big": 1000, "scaled": 500}.get(name, 1)
+    head[name] = {"dtype": "BF16", "shape": [n // columns, columns],
                   "data_offsets": [end, end + len(raw)]}
     end += len(raw)
 text = json.dumps(head).encode()

@@ -14,6 +14,7 @@ struct piece {
 	uint8_t is_sample; /* statistics of the first chunk only */
 	const uint8_t *data;
 	size_t len; /* > 0, in units of the dtype */
+	uint64_t width; /* elements a row, or 0 */
 };
 
 struct growing {
@@ -75,9 +76,10 @@ static inline void encode_blob(struct bs_writer *w, struct bs_workspace *ws,
 	bs_blob_layout(piece->dtype, file_off, piece->len, &b);
 	if (piece->is_sample)
 		seen = b.first_chunk_len;
-	MUST(!bs_stats_new(&st, piece->dtype));
+	MUST(!bs_stats_new(&st));
+	MUST(!bs_stats_begin(st, piece->dtype, piece->len, piece->width));
 	bs_stats_add(st, piece->data, seen);
-	MUST(!bs_coder_new(&coder, st, seen < piece->len));
+	MUST(!bs_coder_new(&coder, st));
 	bs_stats_free(st);
 	MUST(!bs_writer_begin_blob(w, piece->dtype, coder, file_off, piece->len,
 				   ret_blob, &b));

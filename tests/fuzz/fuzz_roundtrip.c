@@ -3,7 +3,8 @@
  * fuzz_roundtrip.c - any bytes as weights: compressed, they come back the same
  *
  * Input: the dtype and whether the statistics are a sample's, one byte; how
- * often the rest is repeated (rarely often: it is slow), one byte; the weights.
+ * often the rest is repeated (rarely often: it is slow) and how wide rows are,
+ * one byte; the weights.
  */
 
 #include "encode.h"
@@ -63,8 +64,12 @@ static void round_trip(const struct piece *piece)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	/* 7 stands for the period of the repetition. */
+	static const uint64_t widths[] = {
+		0, 1, 7, 64, 100, 1000, UINT64_C(1) << 40
+	};
 	struct piece piece = { 0 };
-	size_t n, i, unit;
+	size_t n, i, unit, width;
 	uint8_t *raw;
 
 	if (size < 3)
@@ -72,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	piece.dtype = (data[0] & 127) % BS_DTYPE_N;
 	piece.is_sample = data[0] >> 7;
 	n = data[1] < 250 ? 1 + data[1] % 4u : LEN_MAX;
+	width = data[1] % 8;
 	data += 2;
 	size -= 2;
 	if (n > LEN_MAX / size)
@@ -83,6 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unit = bs_dtype_unit(piece.dtype);
 	piece.data = raw;
 	piece.len = n * size / unit * unit;
+	piece.width = width < 7 ? widths[width] : size / unit;
 	if (piece.len)
 		round_trip(&piece);
 	free(raw);

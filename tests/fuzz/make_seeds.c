@@ -194,7 +194,7 @@ static size_t put_object(uint8_t *pool, size_t *len, uint32_t type,
 }
 
 /*
- * A model that no encoder of ours makes yet: row and column classes (the former
+ * A model that our encoder does not make: row and column classes (the former
  * in a zstd frame), two tables, an escape, a shift.  The words are noise: they
  * decode to the end, where the lanes' states are found wrong.
  */

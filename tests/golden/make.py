@@ -475,6 +475,15 @@ def safetensors(tensors):
         t[3] for t in tensors)
 
 
+def scaled(r, rows, columns, mean=0.0):
+    """A matrix whose rows and columns differ in scale, columns in mean."""
+    row = [2 ** r.uniform(-2, 2) for _ in range(rows)]
+    column = [2 ** r.uniform(-2, 2) for _ in range(columns)]
+    means = [r.choice((-mean, mean)) for _ in range(columns)]
+    return [(r.gauss(0, 0.02) + m) * a * b for a in row
+            for b, m in zip(column, means)]
+
+
 def f8(values):
     """An E5M2 of each: the upper half of its binary16."""
     return f16(values)[1::2]
@@ -507,6 +516,11 @@ def inputs():
         ("w", "F64", [800], struct.pack("<800d", *values[:800])),
         ("from.f32", "F64", [800], struct.pack(
             "<800d", *struct.unpack("<800f", f32(values[:800]))))])
+    yield "scales.safetensors", safetensors([
+        ("both", "BF16", [70, 90], bf16(scaled(r, 70, 90))),
+        ("conv", "F16", [40, 64, 3], f16(scaled(r, 40, 192))),
+        ("means", "F16", [130, 80], f16(scaled(r, 130, 80, 0.03))),
+        ("stack", "F32", [3, 30, 70], f32(scaled(r, 90, 70)))])
     yield "f8.safetensors", safetensors([
         ("e5m2", "F8_E5M2", [6000], f8(values)),
         ("e4m3", "F8_E4M3", [4000], bytes(

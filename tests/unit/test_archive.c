@@ -59,9 +59,10 @@ static void put_blob(struct bs_writer *w, unsigned dtype, uint64_t off,
 	size_t n;
 
 	assert_non_null(stored);
-	assert_int_equal(bs_stats_new(&st, dtype), BS_OK);
+	assert_int_equal(bs_stats_new(&st), BS_OK);
+	assert_int_equal(bs_stats_begin(st, dtype, len, 0), BS_OK);
 	bs_stats_add(st, raw, len);
-	assert_int_equal(bs_coder_new(&coder, st, 0), BS_OK);
+	assert_int_equal(bs_coder_new(&coder, st), BS_OK);
 	bs_stats_free(st);
 	assert_int_equal(bs_writer_begin_blob(w, dtype, coder, off, len, ret,
 					      &b),

@@ -7,6 +7,8 @@
 #include "../test.h"
 #include "freq.h"
 
+#include <math.h>
+
 static void check_table(const struct bs_freq *freq)
 {
 	uint8_t serial[TABLE_SERIAL_MAX];
@@ -101,12 +103,31 @@ static void test_garbage(void **state)
 	}
 }
 
+/* In whole numbers, near enough to the real one. */
+static void test_log2(void **state)
+{
+	uint64_t seed = 3, v;
+	unsigned round;
+
+	(void)state;
+	assert_int_equal(bs_log2(0), 0);
+	assert_int_equal(bs_log2(1), 0);
+	for (round = 0; round < 64; round++)
+		assert_int_equal(bs_log2(UINT64_C(1) << round), round << 16);
+	for (round = 0; round < 100000; round++) {
+		v = random_u64(&seed) >> random_u64(&seed) % 64 | 1;
+		assert_true(fabs(bs_log2(v) - 65536 * log2((double)v)) < 6);
+	}
+	assert_true(bs_log2(UINT64_MAX) <= 64u << 16);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_any_counts),
 		cmocka_unit_test(test_extremes),
 		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_log2),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

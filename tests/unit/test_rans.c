@@ -52,7 +52,7 @@ static void round_trip(const struct bs_kernels *k, uint64_t *seed, size_t n,
 	memcpy(d.x, e.x, sizeof(d.x));
 	e.words = words + sizeof(words);
 	e.limit = words;
-	assert_true(bs_rans_encode(&e, enc, sym, n));
+	assert_true(bs_rans_encode(&e, enc, NULL, 0, sym, n));
 
 	len = (size_t)(words + sizeof(words) - e.words);
 	g = guarded_new(len);

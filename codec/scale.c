@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scale.c - contexts from the scales of rows and columns
+ *
+ * Weights of a row, or a column, are noise of some scale.  Quarters of an
+ * octave are fine enough: halves cost 0.1 % of bf16 more, eighths gain 0.03 %
+ * and take twice the tables.  Where columns have a mean, as in embeddings, the
+ * share of negative ones tells much of the sign, and with it of the exponent;
+ * then tables serve better that way than for phases.  Tables clustered by
+ * their histograms gained 0.1 % more on one embedding of two, and lost on
+ * linear layers, whose rows differ; they would need the histograms.
+ *
+ * Splits are compared by entropies of a part of the sample, each corrected by
+ * half a nat for every value in use (Miller and Madow): a split into more
+ * tables always looks better on what it was made from.
+ */
+
+#include "scale.h"
+
+#include "bits.h"
+#include "freq.h"
+
+/* Elements that splits are compared by: 16 to 64 of 1024. */
+#define PROBE_RUNS_MIN 16
+#define PROBE_RUNS_MAX 64
+
+/* Of fewer elements the classes are not worth looking for. */
+#define SPLIT_MIN 4096
+
+/* In 1/65536 bits: what a value in use adds to an entropy taken from counts,
+ * and about what it takes in a table. */
+#define BIAS_COST 47274
+#define ENTRY_COST (UINT64_C(7) << 16)
+
+/* ---- Classes ---------------------------------------------------------------- */
+
+/* sum / n, in steps of 1/16 octave, as the nearest class. */
+static uint32_t nearest(uint64_t sum, uint64_t n, unsigned phases_log2)
+{
+	uint64_t step = n << SCALE_STEPS_LOG2;
+
+	return (uint32_t)(((sum << phases_log2) + step / 2) / step);
+}
+
+/* Rows in which column c has been seen. */
+static uint64_t column_len(const struct bs_stats *st, uint64_t c)
+{
+	return st->seen / st->width + (c < st->seen % st->width);
+}
+
+static void row_classes(struct bs_stats *st, const struct bs_split *split)
+{
+	uint64_t last = st->n - (st->n_rows - 1) * st->width, r;
+	uint32_t least = UINT32_MAX, class;
+
+	for (r = 0; r < st->n_rows; r++) {
+		class = nearest(st->row_sum[r],
+				r + 1 < st->n_rows ? st->width : last,
+				split->phases_log2);
+		st->row_class[r] = (uint8_t) class;
+		least = class < least ? class : least;
+	}
+	for (r = 0; r < st->n_rows; r++)
+		st->row_class[r] = (uint8_t)((st->row_class[r] - least)
+					     << split->signs_log2);
+}
+
+static void column_classes(struct bs_stats *st, const struct bs_split *split)
+{
+	unsigned signs = 1u << split->signs_log2;
+	uint32_t least = UINT32_MAX, class;
+	uint64_t c, n;
+
+	for (c = 0; c < st->width; c++) {
+		n = column_len(st, c);
+		class = nearest(st->column_sum[c], n, split->phases_log2);
+		st->column_class[c] = (uint8_t) class;
+		least = class < least ? class : least;
+	}
+	for (c = 0; c < st->width; c++) {
+		class = st->column_class[c] - least;
+		n = (uint64_t)st->column_negative[c] * signs /
+		    column_len(st, c);
+		st->column_class[c] = (uint8_t)(class << split->signs_log2 |
+						(n < signs ? n : signs - 1));
+	}
+}
+
+void bs_split_classes(struct bs_stats *st, const struct bs_split *split)
+{
+	if (split->rows)
+		row_classes(st, split);
+	if (split->columns)
+		column_classes(st, split);
+}
+
+void bs_split_sum(uint16_t *restrict q, const uint8_t *rows,
+		  const uint8_t *columns, uint64_t width, uint64_t at, size_t n)
+{
+	uint64_t row = at / width, column = at % width;
+	size_t m, k;
+
+	for (; n; n -= m, q += m) {
+		uint16_t base = rows ? rows[row] : 0;
+
+		m = n < width - column ? n : (size_t)(width - column);
+		for (k = 0; columns && k < m; k++)
+			q[k] = (uint16_t)(base + columns[column + k]);
+		for (k = 0; !columns && k < m; k++)
+			q[k] = base;
+		row++;
+		column = 0;
+	}
+}
+
+/* ---- Counts ------------------------------------------------------------------- */
+
+static void count_run(const struct bs_stats *st, const struct bs_split *split,
+		      uint64_t at, const uint16_t *v, size_t n)
+{
+	unsigned log2 = bs_split_log2(split), width = FINEST_WIDTH(st->fields);
+	uint32_t mask = (1u << width) - 1, tables = (1u << log2) - 1, y;
+	unsigned drop = st->fields->mantissa - TOP_MAX;
+	uint32_t *restrict counts = st->counts;
+	uint32_t at_of[RUN];
+	uint16_t q[RUN];
+	size_t i;
+
+	if (!split->rows && !split->columns) {
+		for (i = 0; i < n; i++)
+			counts[((v[i] & 0x7fffu) >> drop) << 1 | v[i] >> 15]++;
+		return;
+	}
+	bs_split_sum(q, split->rows ? st->row_class : NULL,
+		     split->columns ? st->column_class : NULL, st->width, at,
+		     n);
+	for (i = 0; i < n; i++) {
+		y = ((v[i] & 0x7fffu) >> drop) << 1 | v[i] >> 15;
+		y -= (uint32_t)q[i] >> log2 << (TOP_MAX + 1);
+		at_of[i] = (q[i] & tables) << width | (y & mask);
+	}
+	for (i = 0; i < n; i++)
+		counts[at_of[i]]++;
+}
+
+size_t bs_split_count(struct bs_stats *st, const struct bs_split *split,
+		      unsigned n_runs)
+{
+	unsigned kept = (unsigned)div_up(st->n_sample, RUN), i;
+	size_t total = 0;
+
+	if (n_runs > kept)
+		n_runs = kept;
+	memset(st->counts, 0,
+	       sizeof(*st->counts)
+		       << bs_split_log2(split) << FINEST_WIDTH(st->fields));
+	for (i = 0; i < n_runs; i++) {
+		/* Not at equal distances: see statistics.h. */
+		unsigned from = kept * i / n_runs;
+		unsigned to = kept * (i + 1) / n_runs;
+		unsigned run = from + (i * 7 + 3) % (to - from);
+		size_t at = (size_t)run * RUN, n = st->n_sample - at;
+
+		n = n < RUN ? n : RUN;
+		count_run(st, split, bs_stats_run_at(st, run), st->sample + at,
+			  n);
+		total += n;
+	}
+	return total;
+}
+
+/* ---- Costs, in 1/65536 bits --------------------------------------------------- */
+
+/* Of 'n' counts, and of how many are in use. */
+static uint64_t entropy(const uint32_t *counts, size_t n, unsigned *used)
+{
+	uint64_t total = 0, cost = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (!counts[i])
+			continue;
+		total += counts[i];
+		cost += counts[i] * (uint64_t)bs_log2(counts[i]);
+		(*used)++;
+	}
+	return total * bs_log2(total) - cost;
+}
+
+static uint64_t class_cost(const uint8_t *class, uint64_t n)
+{
+	uint32_t counts[256] = { 0 };
+	unsigned used = 0;
+	uint64_t i;
+
+	for (i = 0; i < n; i++)
+		counts[class[i]]++;
+	return entropy(counts, 256, &used);
+}
+
+uint64_t bs_split_side_cost(const struct bs_stats *st,
+			    const struct bs_split *split)
+{
+	uint64_t cost = 0;
+
+	if (split->rows)
+		cost += class_cost(st->row_class, st->n_rows);
+	if (split->columns)
+		cost += class_cost(st->column_class, st->width);
+	return cost;
+}
+
+/* What the n elements that were counted cost by exponent, two more bits and the
+ * sign, which is coded where tables tell signs apart; with their share of what
+ * tables and classes cost. */
+static uint64_t probe_cost(const struct bs_stats *st,
+			   const struct bs_split *split, size_t n)
+{
+	unsigned width = FINEST_WIDTH(st->fields), used = 0, t;
+	size_t n_values = (size_t)1 << (width - 1), i;
+	uint64_t cost = 0, side;
+
+	for (t = 0; t < 1u << bs_split_log2(split); t++) {
+		uint32_t *c = st->counts + ((size_t)t << width);
+
+		if (split->signs_log2) {
+			for (i = 0; i < n_values / 2; i++) {
+				c[2 * i] = c[4 * i] + c[4 * i + 2];
+				c[2 * i + 1] = c[4 * i + 1] + c[4 * i + 3];
+			}
+			cost += entropy(c, n_values, &used);
+			continue;
+		}
+		for (i = 0; i < n_values / 2; i++)
+			c[i] = c[4 * i] + c[4 * i + 1] + c[4 * i + 2] +
+			       c[4 * i + 3];
+		cost += entropy(c, n_values / 2, &used);
+	}
+	if (!split->signs_log2)
+		cost += (uint64_t)n << 16;
+	if (n < st->n)
+		cost += (uint64_t)used * BIAS_COST;
+	side = used * ENTRY_COST + bs_split_side_cost(st, split);
+	return cost + side / st->n * n + side % st->n * n / st->n;
+}
+
+struct search {
+	struct bs_stats *st; /* borrowed */
+	unsigned n_runs;
+	struct bs_split best;
+	uint64_t cost;
+	uint64_t plain; /* of an element without classes */
+};
+
+static void try_split(struct search *s, struct bs_split split)
+{
+	uint64_t cost;
+	size_t n;
+
+	bs_split_classes(s->st, &split);
+	n = bs_split_count(s->st, &split, s->n_runs);
+	cost = probe_cost(s->st, &split, n);
+	if (split.rows || split.columns)
+		cost += (n << 16) * 16 / SPLIT_GAIN;
+	else
+		s->plain = cost / n;
+	if (cost < s->cost) {
+		s->cost = cost;
+		s->best = split;
+	}
+}
+
+/* Whether the columns' shares of negatives could save 0.01 bits a sign, more
+ * than chance gives. */
+static bool signs_differ(const struct bs_stats *st)
+{
+	uint64_t cost = 0, negative = 0, c;
+	uint32_t of[2];
+	unsigned used = 0;
+
+	for (c = 0; c < st->width; c++) {
+		of[0] = st->column_negative[c];
+		of[1] = (uint32_t)column_len(st, c) - of[0];
+		negative += of[0];
+		cost += entropy(of, 2, &used) + BIAS_COST;
+	}
+	if (st->seen > UINT32_MAX)
+		return cost < (st->seen << 16) / 100 * 99;
+	of[0] = (uint32_t)negative;
+	of[1] = (uint32_t)(st->seen - negative);
+	return cost + (st->seen << 16) / 100 < entropy(of, 2, &used);
+}
+
+uint64_t bs_split_choose(struct bs_stats *st, struct bs_split *ret)
+{
+	/* Phases and signs of eight tables. */
+	static const uint8_t log2s[][2] = { { 2, 1 }, { 1, 2 }, { 0, 3 } };
+	struct search s = { .st = st, .cost = UINT64_MAX };
+	/* A row that was not seen has no scale. */
+	bool rows = st->has_rows && st->seen == st->n;
+	unsigned i;
+
+	memset(ret, 0, sizeof(*ret));
+	if ((!st->has_rows && !st->has_columns) || !st->has_window ||
+	    st->seen < SPLIT_MIN || st->seen < st->width)
+		return 0;
+	s.n_runs = (unsigned)(st->n_sample / RUN / 16);
+	if (s.n_runs < PROBE_RUNS_MIN)
+		s.n_runs = PROBE_RUNS_MIN;
+	if (s.n_runs > PROBE_RUNS_MAX)
+		s.n_runs = PROBE_RUNS_MAX;
+	try_split(&s, (struct bs_split){ 0 });
+	if (rows)
+		try_split(&s, (struct bs_split){ 1, 0, 2, 0 });
+	if (st->has_columns)
+		try_split(&s, (struct bs_split){ 0, 1, 2, 0 });
+	if (rows && st->has_columns)
+		try_split(&s, (struct bs_split){ 1, 1, 2, 0 });
+	rows = s.best.rows;
+	for (i = 0; i < 3 && st->has_columns && signs_differ(st); i++)
+		try_split(&s, (struct bs_split){ rows, 1, log2s[i][0],
+						 log2s[i][1] });
+	*ret = s.best;
+	return s.plain;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scale.h - contexts from the scales of rows and columns
+ *
+ * A split gives row r and column c classes so that their sum is
+ *
+ *	q = signs * round(phases * (scale of r + scale of c)) + sign class of c
+ *
+ * with scales in octaves.  Of its phases * signs tables, table q mod their
+ * number is used, and q / their number, whole octaves, goes to the exponent:
+ * docs/format.md 9.1 needs nothing more.
+ */
+
+#ifndef BS_SCALE_H
+#define BS_SCALE_H
+
+#include "statistics.h"
+
+/* Mantissa bits that may be coded with the exponent. */
+#define TOP_MAX 3
+
+/* A value at its finest: exponent, TOP_MAX mantissa bits, sign, as the
+ * counts below have it; of an F64 that is 15 bits. */
+#define FINEST_WIDTH(fields) ((fields)->exponent + TOP_MAX + 1u)
+#define SPLIT_TABLES_MAX 8
+#define SPLIT_COUNTS_MAX (SPLIT_TABLES_MAX << 15)
+
+/* Zeros: one table, no classes. */
+struct bs_split {
+	bool rows;
+	bool columns;
+	uint8_t phases_log2;
+	uint8_t signs_log2; /* > 0 only with columns */
+};
+
+static inline unsigned bs_split_log2(const struct bs_split *s)
+{
+	return s->phases_log2 + s->signs_log2;
+}
+
+/* Fill row_class and column_class, as the split has them. */
+void bs_split_classes(struct bs_stats *st, const struct bs_split *split);
+
+/*
+ * Count the finest values, octaves of q taken off, of the sample by table
+ * into st->counts: [tables][1 << FINEST_WIDTH].  Of its runs every one, or
+ * about 'n_runs'.  Returns how many elements.  The classes are those of the
+ * last bs_split_classes().
+ */
+size_t bs_split_count(struct bs_stats *st, const struct bs_split *split,
+		      unsigned n_runs);
+
+/* Decoding with classes is slower: they must save one part in so many. */
+#define SPLIT_GAIN 1000
+
+/* The split that looks cheapest by a part of the sample.  Returns what an
+ * element would cost without one, by its exponent, two more bits and the sign,
+ * in 1/65536 bits. */
+uint64_t bs_split_choose(struct bs_stats *st, struct bs_split *ret);
+
+/* 1/65536 bits that the classes take, about. */
+uint64_t bs_split_side_cost(const struct bs_stats *st,
+			    const struct bs_split *split);
+
+/* q of elements [at, at + n) of a blob; NULL arrays count as zeros. */
+void bs_split_sum(uint16_t *restrict q, const uint8_t *rows,
+		  const uint8_t *columns, uint64_t width, uint64_t at,
+		  size_t n);
+
+#endif /* BS_SCALE_H */

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_scale.c - contexts from the scales of rows and columns: whatever the
+ * width and the values, seen or not, blobs come back; where scales differ they
+ * are used, and pay
+ */
+
+#include "../test.h"
+
+#include "model.h"
+
+#include <math.h>
+#include <stdbool.h>
+
+static struct bs_workspace *ws;
+
+enum kind {
+	SCALED, /* rows and columns of different scale */
+	ROWS,
+	COLUMNS,
+	MEANS, /* columns with a mean, too */
+	ZERO_ROWS,
+	CONSTANT_COLUMNS,
+	STRANGE, /* NaN, infinities, the largest and the least */
+	SPARSE,
+	PLAIN,
+	RANDOM,
+	N_KINDS
+};
+
+static double scale_of(uint64_t i)
+{
+	static const double steps[] = { 1, 0.1, 3, 0.7, 20, 1.5, 0.02, 5 };
+
+	return steps[(i * 5 + i / 8) % 8];
+}
+
+static double value(enum kind kind, uint64_t row, uint64_t column,
+		    uint64_t *seed)
+{
+	double noise = (double)random_normal(seed) * 0.02;
+
+	switch (kind) {
+	case SCALED:
+		return noise * scale_of(row) * scale_of(column + 3);
+	case ROWS:
+		return noise * scale_of(row);
+	case COLUMNS:
+		return noise * scale_of(column);
+	case MEANS:
+		return (noise + (column % 3 ? 0.03 : -0.03)) * scale_of(column);
+	case ZERO_ROWS:
+		return row % 5 ? noise * scale_of(column) : 0;
+	case CONSTANT_COLUMNS:
+		return column % 3 ? noise : scale_of(column);
+	case STRANGE:
+		switch (random_u64(seed) % 50) {
+		case 0:
+			return NAN;
+		case 1:
+			return -INFINITY;
+		case 2:
+			return 3e38 * noise;
+		case 3:
+			return 1e-42;
+		default:
+			return noise * scale_of(row);
+		}
+	case SPARSE:
+		return random_u64(seed) % 3 ? 0 : noise * scale_of(row);
+	default:
+		return noise;
+	}
+}
+
+static void put_value(uint8_t *p, unsigned dtype, double v)
+{
+	float f = (float)v;
+	_Float16 h = (_Float16)v;
+	uint32_t u;
+
+	memcpy(&u, &f, sizeof(u));
+	switch (dtype) {
+	case BS_DTYPE_BF16:
+		memcpy(p, (uint8_t *)&u + 2, 2);
+		break;
+	case BS_DTYPE_F16:
+		memcpy(p, &h, 2);
+		break;
+	case BS_DTYPE_F64:
+		memcpy(p, &v, 8);
+		break;
+	default:
+		memcpy(p, &u, 4);
+	}
+}
+
+static uint8_t *make(unsigned dtype, enum kind kind, size_t n, uint64_t width,
+		     uint64_t *seed)
+{
+	size_t unit = bs_dtype_unit(dtype), i;
+	uint8_t *raw = malloc(n * unit);
+	uint64_t x, row, column;
+
+	assert_non_null(raw);
+	for (i = 0; i < n; i++) {
+		row = width ? i / width : 0;
+		column = width ? i % width : i;
+		x = random_u64(seed);
+		if (kind == RANDOM)
+			memcpy(raw + i * unit, &x, unit);
+		else
+			put_value(raw + i * unit, dtype,
+				  value(kind, row, column, seed));
+	}
+	return raw;
+}
+
+/* A blob in a container, and what became of it. */
+struct one {
+	struct memory mem;
+	struct bs_model_desc desc; /* n_planes 0: no model */
+	uint64_t n_planes_chunks;
+};
+
+static struct bs_coder *choose(const uint8_t *raw, size_t len, unsigned dtype,
+			       uint64_t width, size_t seen, size_t step)
+{
+	struct bs_coder *coder;
+	struct bs_stats *st;
+	size_t at, n;
+
+	assert_int_equal(bs_stats_new(&st), BS_OK);
+	/* What went before leaves nothing behind. */
+	assert_int_equal(bs_stats_begin(st, BS_DTYPE_F32, 400, 5), BS_OK);
+	bs_stats_add(st, raw, len < 400 ? len / 4 * 4 : 400);
+	assert_int_equal(bs_stats_begin(st, dtype, len, width), BS_OK);
+	for (at = 0; at < seen; at += n) {
+		n = seen - at < step ? seen - at : step;
+		bs_stats_add(st, raw + at, n);
+	}
+	assert_int_equal(bs_coder_new(&coder, st), BS_OK);
+	bs_stats_free(st);
+	return coder;
+}
+
+static void write_chunks(struct bs_writer *w, const struct bs_coder *coder,
+			 const struct bs_blob *b, const uint8_t *raw)
+{
+	uint8_t *stored = malloc(BS_CHUNK_STORED_MAX);
+	struct bs_encoded enc;
+	uint64_t c, at;
+	size_t n;
+
+	assert_non_null(stored);
+	for (c = b->first_chunk; c < b->first_chunk + b->n_chunks; c++) {
+		bs_blob_chunk_range(b, c, &at, &n);
+		assert_int_equal(bs_chunk_encode(coder, ws, at, raw + at, n,
+						 stored, &enc),
+				 BS_OK);
+		assert_true(enc.stored_len <= n);
+		assert_int_equal(bs_writer_put_chunk(w, &enc, stored), BS_OK);
+	}
+	free(stored);
+}
+
+/* Read it all back. */
+static void check(struct one *o, const uint8_t *raw)
+{
+	struct bs_source src = memory_source(&o->mem);
+	struct bs_model *model = NULL;
+	struct bs_archive *ar;
+	struct bs_page *page;
+	struct bs_chunk chunk;
+	struct bs_blob b;
+	uint64_t c;
+
+	assert_int_equal(bs_archive_open(&ar, &src, NULL), BS_OK);
+	bs_archive_blob(ar, 0, &b);
+	if (b.model != BS_NO_MODEL) {
+		assert_int_equal(bs_model_load(ar, b.model, &model, NULL),
+				 BS_OK);
+		o->desc = model->desc;
+	}
+	assert_int_equal(bs_page_load(ar, 0, &page, NULL), BS_OK);
+	for (c = 0; c < b.n_chunks; c++) {
+		struct guarded in, out;
+
+		bs_page_chunk(ar, page, c, &chunk);
+		in = guarded_new(chunk.stored_len);
+		out = guarded_new(chunk.raw_len);
+		memcpy(in.p, o->mem.p + chunk.stored_off, chunk.stored_len);
+		assert_int_equal(bs_chunk_decode(&chunk, &b, model, ws, in.p,
+						 out.p),
+				 BS_OK);
+		assert_memory_equal(out.p, raw + chunk.blob_off, chunk.raw_len);
+		o->n_planes_chunks += chunk.coding == BS_CODING_PLANES;
+		guarded_free(&in);
+		guarded_free(&out);
+	}
+	bs_page_free(page);
+	bs_model_free(model);
+	bs_archive_close(ar);
+}
+
+/* Of 'len' bytes the first 'seen' are counted, 'step' at a time. */
+static struct one round_trip(const uint8_t *raw, size_t len, unsigned dtype,
+			     uint64_t width, size_t seen, size_t step)
+{
+	struct bs_coder *coder = choose(raw, len, dtype, width, seen, step);
+	struct one o = { .mem = { 0 } };
+	struct bs_sink sink = { memory_pwrite, &o.mem };
+	struct bs_extent ext = { .len = len };
+	struct bs_member m = { .type = BS_MEMBER_FILE,
+			       .size = len,
+			       .name = "",
+			       .target = "",
+			       .n_extents = 1 };
+	struct bs_writer *w;
+	struct bs_blob b;
+	uint64_t no, total;
+
+	assert_int_equal(bs_writer_new(&w, &sink), BS_OK);
+	/* Chunks begin within a row. */
+	assert_int_equal(bs_writer_begin_blob(w, dtype, coder, 200004, len, &no,
+					      &b),
+			 BS_OK);
+	write_chunks(w, coder, &b, raw);
+	assert_int_equal(bs_writer_end_blob(w, NULL), BS_OK);
+	assert_int_equal(bs_writer_add_member(w, &m, &ext), BS_OK);
+	assert_int_equal(bs_writer_finish(w, "", &total), BS_OK);
+	bs_writer_free(w);
+	bs_coder_free(coder);
+	check(&o, raw);
+	return o;
+}
+
+static void test_everything(void **state)
+{
+	static const unsigned dtypes[] = { BS_DTYPE_BF16, BS_DTYPE_F16,
+					   BS_DTYPE_F32, BS_DTYPE_F64,
+					   BS_DTYPE_C64 };
+	static const uint64_t widths[] = { 0,	  1,	  2,
+					   65,	  100,	  3000,
+					   70000, 123456, UINT64_C(1) << 40 };
+	uint64_t seed = 11;
+	unsigned d, k, w;
+
+	(void)state;
+	for (d = 0; d < sizeof(dtypes) / sizeof(dtypes[0]); d++)
+		for (k = 0; k < N_KINDS; k++)
+			for (w = 0; w < sizeof(widths) / sizeof(widths[0]);
+			     w++) {
+				size_t unit = bs_dtype_unit(dtypes[d]);
+				size_t n = 123456, seen = n * unit;
+				uint8_t *raw;
+				struct one o;
+
+				if ((k + w + d) % 3 == 0)
+					seen = n / 3 * unit;
+				raw = make(dtypes[d], (enum kind)k, n,
+					   widths[w], &seed);
+				o = round_trip(raw, n * unit, dtypes[d],
+					       widths[w], seen, seen);
+				free(o.mem.p);
+				free(raw);
+			}
+}
+
+/* Blobs larger than the sample, too: 300 rows are 1.2 million. */
+static void test_scales_pay(void **state)
+{
+	static const struct {
+		enum kind kind;
+		size_t rows;
+		bool has_rows, has_columns;
+		unsigned tables_log2;
+		double gain; /* of the size without them */
+	} cases[] = {
+		{ SCALED, 30, true, true, 2, 0.11 },
+		{ SCALED, 300, true, true, 2, 0.13 },
+		{ ROWS, 300, true, false, 2, 0.10 },
+		{ COLUMNS, 300, false, true, 2, 0.10 },
+		{ MEANS, 300, false, true, 3, 0.18 },
+		{ PLAIN, 300, false, false, 0, -0.0001 },
+	};
+	uint64_t seed = 12;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t n = 4100 * cases[i].rows, len = 2 * n;
+		uint8_t *raw =
+			make(BS_DTYPE_BF16, cases[i].kind, n, 4100, &seed);
+		struct one with =
+			round_trip(raw, len, BS_DTYPE_BF16, 4100, len, len);
+		struct one without =
+			round_trip(raw, len, BS_DTYPE_BF16, 0, len, len);
+		const struct bs_plane *p = &with.desc.planes[0];
+
+		assert_int_equal(p->row_classes != NO_REFERENCE,
+				 cases[i].has_rows);
+		assert_int_equal(p->column_classes != NO_REFERENCE,
+				 cases[i].has_columns);
+		assert_int_equal(p->table_log2, cases[i].tables_log2);
+		assert_true((double)with.mem.len <
+			    (1 - cases[i].gain) * (double)without.mem.len + 1);
+		free(with.mem.p);
+		free(without.mem.p);
+		free(raw);
+	}
+}
+
+/* Values that the statistics have not seen escape: planes all the same. */
+static void test_unseen(void **state)
+{
+	size_t n = 200 * 1000, half = n / 2, i;
+	uint64_t seed = 13;
+	uint8_t *raw = make(BS_DTYPE_BF16, SCALED, n, 1000, &seed);
+	struct one o;
+
+	(void)state;
+	for (i = half; i < n; i += 100)
+		put_value(raw + 2 * i, BS_DTYPE_BF16, i % 200 ? 1e30 : -1e-30);
+	o = round_trip(raw, 2 * n, BS_DTYPE_BF16, 1000, n, n);
+	assert_int_not_equal(o.desc.planes[0].escape, NO_ESCAPE);
+	assert_true(o.desc.planes[0].column_classes != NO_REFERENCE);
+	assert_int_equal(o.n_planes_chunks, 3);
+	free(o.mem.p);
+	free(raw);
+}
+
+/* However the blob is cut for counting, the container is the same. */
+static void test_any_pieces(void **state)
+{
+	static const size_t steps[] = { 8, 24, 1000, 2048, 65536 };
+	size_t n = 150 * 1000;
+	uint64_t seed = 14;
+	uint8_t *raw = make(BS_DTYPE_F32, MEANS, n, 1000, &seed);
+	struct one whole =
+		round_trip(raw, 4 * n, BS_DTYPE_F32, 1000, 4 * n, 4 * n);
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		struct one o = round_trip(raw, 4 * n, BS_DTYPE_F32, 1000, 4 * n,
+					  steps[i]);
+
+		assert_int_equal(o.mem.len, whole.mem.len);
+		assert_memory_equal(o.mem.p, whole.mem.p, o.mem.len);
+		free(o.mem.p);
+	}
+	free(whole.mem.p);
+	free(raw);
+}
+
+/* Floats of a wider type that hold narrower ones: their low bytes cost nothing,
+ * in a blob of any size. */
+static void test_narrow_values(void **state)
+{
+	size_t n = 1500 * 1000, i;
+	uint64_t seed = 15;
+	uint8_t *raw = make(BS_DTYPE_F32, PLAIN, n, 1000, &seed);
+	struct one o;
+
+	(void)state;
+	for (i = 0; i < n; i++)
+		memset(raw + 4 * i, 0, 2);
+	o = round_trip(raw, 4 * n, BS_DTYPE_F32, 1000, 4 * n, 4 * n);
+	assert_true(o.mem.len < 4 * n * 34 / 100);
+	free(o.mem.p);
+	free(raw);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return bs_workspace_new(&ws);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	bs_workspace_free(ws);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_scales_pay),
+		cmocka_unit_test(test_unseen),
+		cmocka_unit_test(test_any_pieces),
+		cmocka_unit_test(test_narrow_values),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
