@@ -11,6 +11,7 @@
 #include "bits.h"
 #include "checksum.h"
 #include "coder.h"
+#include "kernels.h"
 #include "rans.h"
 #include "scale.h"
 #include "workspace.h"
@@ -271,8 +272,8 @@ static bool encode_plane(struct encoding *e, unsigned plane)
 		const uint16_t *q = sum_classes(e, plane, at, n);
 
 		if (!take_symbols(e, plane, q, at, n) ||
-		    !bs_rans_encode(&e->rans, enc, q, table_mask, e->ws->sym,
-				    n))
+		    !bs_kernels()->rans_encode(&e->rans, enc, PROB_BITS_MAX, q,
+					       table_mask, e->ws->sym, n))
 			return false;
 		if (!at)
 			return true;

@@ -51,6 +51,7 @@ static const struct {
 	  {
 		  .name = "avx512",
 		  .rans_decode = bs_rans_decode_avx512,
+		  .rans_encode = bs_rans_encode_avx512,
 		  .plane_merge = bs_plane_merge_avx512,
 		  .decode_merge = bs_decode_merge_avx512,
 		  .xxh3_64 = bs_xxh3_64_avx512,
@@ -59,6 +60,7 @@ static const struct {
 	  {
 		  .name = "avx2",
 		  .rans_decode = bs_rans_decode_avx2,
+		  .rans_encode = bs_rans_encode_scalar,
 		  .plane_merge = bs_plane_merge_avx2,
 		  .xxh3_64 = bs_xxh3_64_avx2,
 	  } },
@@ -67,6 +69,7 @@ static const struct {
 	  {
 		  .name = "scalar",
 		  .rans_decode = bs_rans_decode_scalar,
+		  .rans_encode = bs_rans_encode_scalar,
 		  .plane_merge = bs_plane_merge_scalar,
 		  .xxh3_64 = bs_xxh3_64_scalar,
 	  } },

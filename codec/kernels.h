@@ -39,6 +39,7 @@ size_t bs_decode_merge_avx512(struct bs_rans_dec *d, const bs_slot *slots,
 struct bs_kernels {
 	const char *name; /* "scalar", ...: what $BIGSMALL_CPU accepts */
 	bs_rans_decode_fn rans_decode;
+	bs_rans_encode_fn rans_encode;
 	bs_plane_merge_fn plane_merge;
 	bs_decode_merge_fn decode_merge; /* NULL: none */
 	bs_xxh3_64_fn xxh3_64;

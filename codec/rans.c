@@ -194,13 +194,15 @@ encode_64(struct bs_rans_enc *e, const struct bs_enc_symbol *enc,
 	return codable;
 }
 
-bool bs_rans_encode(struct bs_rans_enc *e, const struct bs_enc_symbol *enc,
-		    const uint16_t *q, unsigned table_mask, const uint8_t *sym,
-		    size_t n)
+bool bs_rans_encode_scalar(struct bs_rans_enc *e,
+			   const struct bs_enc_symbol *enc, unsigned prob_bits,
+			   const uint16_t *q, unsigned table_mask,
+			   const uint8_t *sym, size_t n)
 {
 	size_t m = n % LANES;
 	bool good;
 
+	(void)prob_bits; /* the entries have what follows from it */
 	n -= m;
 	good = encode_careful(e, enc, q ? q + n : NULL, table_mask, sym + n, m);
 	while (good && n) {

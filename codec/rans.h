@@ -52,10 +52,23 @@ enum bs_result bs_rans_decode_avx512(struct bs_rans_dec *d,
  * Encode the 'n' symbols of a plane, last first.  'enc' holds tables of
  * SYMBOLS_MAX entries; 'q' chooses one per element (q[i] & table_mask), or is
  * NULL: the first.  False where a symbol has no frequency or the words do not
- * fit.
+ * fit; the lanes are undefined then.
  */
-bool bs_rans_encode(struct bs_rans_enc *e, const struct bs_enc_symbol *enc,
-		    const uint16_t *q, unsigned table_mask, const uint8_t *sym,
-		    size_t n);
+typedef bool (*bs_rans_encode_fn)(struct bs_rans_enc *e,
+				  const struct bs_enc_symbol *enc,
+				  unsigned prob_bits, const uint16_t *q,
+				  unsigned table_mask, const uint8_t *sym,
+				  size_t n);
+
+bool bs_rans_encode_scalar(struct bs_rans_enc *e,
+			   const struct bs_enc_symbol *enc, unsigned prob_bits,
+			   const uint16_t *q, unsigned table_mask,
+			   const uint8_t *sym, size_t n);
+#ifdef __x86_64__
+bool bs_rans_encode_avx512(struct bs_rans_enc *e,
+			   const struct bs_enc_symbol *enc, unsigned prob_bits,
+			   const uint16_t *q, unsigned table_mask,
+			   const uint8_t *sym, size_t n);
+#endif
 
 #endif /* BS_RANS_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_rans.c - what the lanes encode, every decoder of this CPU decodes: all
- * lengths about the vector width, several planes after one another, several
+ * test_rans.c - what the lanes encode, every decoder of this CPU decodes, and
+ * every encoder encodes alike: all lengths about the vector width, several planes after one another, several
  * tables, carried bits; words that run out are refused and never overread
  */
 
@@ -52,7 +52,7 @@ static void round_trip(const struct bs_kernels *k, uint64_t *seed, size_t n,
 	memcpy(d.x, e.x, sizeof(d.x));
 	e.words = words + sizeof(words);
 	e.limit = words;
-	assert_true(bs_rans_encode(&e, enc, NULL, 0, sym, n));
+	assert_true(k->rans_encode(&e, enc, bits, NULL, 0, sym, n));
 
 	len = (size_t)(words + sizeof(words) - e.words);
 	g = guarded_new(len);
@@ -262,11 +262,81 @@ static void test_kernels_agree(void **state)
 		check_agree(&seed, random_u64(&seed) % 5000);
 }
 
+/*
+ * Symbols of many tables, some of them without a frequency, and too little room
+ * for the words: every encoder gives what the scalar one gives.
+ */
+static void test_encoders_agree(void **state)
+{
+	static struct bs_enc_symbol encs[8 * SYMBOLS_MAX];
+	static uint8_t want[2 * N_MAX], have[2 * N_MAX];
+	static uint16_t q[N_MAX];
+	unsigned round, t, i, n_good = 0;
+	const struct bs_kernels *k;
+	struct bs_freq freq;
+	uint64_t seed = 5;
+
+	(void)state;
+	for (round = 0; round < rounds(600); round++) {
+		unsigned bits = 10 + (unsigned)(random_u64(&seed) % 3);
+		unsigned mask = (1u << random_u64(&seed) % 4) - 1;
+		size_t n = random_u64(&seed) % 1000;
+		size_t room = round % 4 ? 2 * n
+					: random_u64(&seed) % (2 * n + 1);
+		struct bs_rans_enc a = { .words = want + room, .limit = want };
+		struct bs_rans_enc b;
+		bool good;
+
+		for (i = 0; i <= mask; i++) {
+			make_table(&seed, bits, slots + ((size_t)i << bits),
+				   &freq);
+			bs_freq_enc(&freq, encs + SYMBOLS_MAX * i);
+		}
+		for (i = 0; i < n; i++) {
+			q[i] = (uint16_t)random_u64(&seed);
+			sym[i] = draw(&seed,
+				      slots + ((size_t)(q[i] & mask) << bits),
+				      bits);
+		}
+		if (n && round % 8 == 1)
+			sym[random_u64(&seed) % n] = (uint8_t)random_u64(&seed);
+		/* Lanes anywhere a chunk's may be, the ends too. */
+		for (i = 0; i < LANES; i++)
+			a.x[i] =
+				random_u64(&seed) % 3
+					? 65536 + (uint32_t)(random_u64(&seed) &
+							     65535)
+					: UINT32_MAX - i;
+		for (t = 0; (k = bs_kernels_at(t)); t++) {
+			struct bs_rans_enc c = a;
+
+			b = a;
+			b.words = have + room;
+			b.limit = have;
+			good = bs_rans_encode_scalar(
+				&c, encs, bits, mask ? q : NULL, mask, sym, n);
+			n_good += good;
+			assert_int_equal(k->rans_encode(&b, encs, bits,
+							mask ? q : NULL, mask,
+							sym, n),
+					 good);
+			if (!good)
+				continue;
+			assert_int_equal(b.words - have, c.words - want);
+			assert_memory_equal(b.words, c.words,
+					    room - (size_t)(c.words - want));
+			assert_memory_equal(b.x, c.x, sizeof(b.x));
+		}
+	}
+	assert_true(n_good > 300 && n_good < t * rounds(600));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_kernels_agree),
+		cmocka_unit_test(test_encoders_agree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

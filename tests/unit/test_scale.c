@@ -252,7 +252,7 @@ static void test_everything(void **state)
 			for (w = 0; w < sizeof(widths) / sizeof(widths[0]);
 			     w++) {
 				size_t unit = bs_dtype_unit(dtypes[d]);
-				size_t n = 123456, seen = n * unit;
+				size_t n = 60000, seen = n * unit;
 				uint8_t *raw;
 				struct one o;
 
