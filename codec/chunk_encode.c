@@ -259,21 +259,19 @@ static bool encode_plane(struct encoding *e, unsigned plane)
 {
 	const struct bs_plane *p = &e->coder->desc.planes[plane];
 	unsigned table_mask = (1u << p->table_log2) - 1;
-	const struct bs_enc_symbol *enc;
+	const struct bs_coder_plane *cp = e->coder->planes[plane];
+	const struct bs_freq *freq = cp ? cp->freq : &e->ws->local[plane];
+	const struct bs_enc_symbol *enc = cp ? cp->enc : e->local_enc;
 	size_t at = (e->n - 1) / BLOCK * BLOCK, n = e->n - at;
 
-	if (p->coding == PLANE_LOCAL) {
-		bs_freq_enc(&e->ws->local[plane], e->local_enc);
-		enc = e->local_enc;
-	} else {
-		enc = e->coder->planes[plane]->enc;
-	}
+	if (!cp)
+		bs_freq_enc(freq, e->local_enc);
 	for (;;) {
 		const uint16_t *q = sum_classes(e, plane, at, n);
 
 		if (!take_symbols(e, plane, q, at, n) ||
-		    !bs_kernels()->rans_encode(&e->rans, enc, PROB_BITS_MAX, q,
-					       table_mask, e->ws->sym, n))
+		    !bs_kernels()->rans_encode(&e->rans, enc, freq->prob_bits,
+					       q, table_mask, e->ws->sym, n))
 			return false;
 		if (!at)
 			return true;
