@@ -4,7 +4,8 @@
  *
  * The codec itself says it: a model is chosen by the statistics of some chunks,
  * some of these are encoded, and the rest is taken to be like them.  A short
- * blob is encoded whole.  That an F32 tensor holds BF16 or F16 values is no
+ * blob is encoded whole; of a long one whose rows have to be seen whole, some
+ * from its middle, as if they were all.  That an F32 tensor holds BF16 or F16 values is no
  * guess: once a chunk looks like it, all of the tensor is read.
  */
 
@@ -43,7 +44,7 @@ struct bst_sampler *bst_sampler_new(void)
 	s->raw = malloc(BUF_LEN + 8); /* the encoder may read past the end */
 	s->stored = malloc(BS_CHUNK_STORED_MAX);
 	if (s->raw && s->stored && bs_workspace_new(&s->ws) == BS_OK &&
-	    bs_stats_new(&s->stats, BS_DTYPE_BYTES) == BS_OK)
+	    bs_stats_new(&s->stats) == BS_OK)
 		return s;
 	bst_sampler_free(s);
 	return NULL;
@@ -67,14 +68,43 @@ static int errno_of(enum bs_result res)
 
 /* ---- The size ------------------------------------------------------------ */
 
-/* Read the i-th of 'n' chunks that lie evenly in the blob. */
-static int read_chunk(struct bst_sampler *s, const struct bst_sample *sample,
-		      const struct bs_blob *shape, uint64_t i, uint64_t n,
-		      uint64_t *ret_off, size_t *ret_len)
+/* What is counted and encoded: the blob, or a part of it as if that were one. */
+struct part {
+	const struct bst_sample *sample;
+	uint64_t off; /* in the file */
+	struct bs_blob shape;
+};
+
+static void choose_part(struct part *p, const struct bst_sample *sample)
 {
-	bs_blob_chunk_range(shape, i * shape->n_chunks / n, ret_off, ret_len);
-	return bst_pread_all(sample->fd, s->raw, *ret_len,
-			     sample->off + *ret_off);
+	uint64_t row = sample->width * bs_dtype_unit(sample->dtype);
+	uint64_t n = sample->n_chunks, len, skip;
+
+	p->sample = sample;
+	p->off = sample->off;
+	bs_blob_layout(sample->dtype, sample->off, sample->len, &p->shape);
+	p->shape.first_chunk = 0;
+	if (n < STATS_CHUNKS)
+		n = STATS_CHUNKS;
+	if (n >= p->shape.n_chunks || bs_stats_takes_sample(sample->dtype))
+		return;
+	len = n * p->shape.chunk_size;
+	skip = (sample->len - len) / 2;
+	if (!row || row > skip)
+		row = bs_dtype_unit(sample->dtype);
+	p->off += skip / row * row;
+	bs_blob_layout(sample->dtype, 0, len, &p->shape);
+	p->shape.first_chunk = 0;
+}
+
+/* Read the i-th of 'n' chunks that lie evenly in the part. */
+static int read_chunk(struct bst_sampler *s, const struct part *p, uint64_t i,
+		      uint64_t n, uint64_t *ret_off, size_t *ret_len)
+{
+	bs_blob_chunk_range(&p->shape, i * p->shape.n_chunks / n, ret_off,
+			    ret_len);
+	return bst_pread_all(p->sample->fd, s->raw, *ret_len,
+			     p->off + *ret_off);
 }
 
 static int count_bytes(void *ctx, const void *buf, size_t len, uint64_t off)
@@ -88,8 +118,8 @@ static int count_bytes(void *ctx, const void *buf, size_t len, uint64_t off)
 }
 
 /* What a writer puts before the first chunk of a blob: its model. */
-static int model_len(const struct bst_sample *sample,
-		     const struct bs_coder *coder, uint64_t *ret)
+static int model_len(const struct part *p, const struct bs_coder *coder,
+		     uint64_t *ret)
 {
 	uint64_t sum = 0, before = 0, no;
 	struct bs_sink sink = { count_bytes, &sum };
@@ -100,17 +130,19 @@ static int model_len(const struct bst_sample *sample,
 	if (res != BS_OK)
 		return errno_of(res);
 	before = sum;
-	res = bs_writer_begin_blob(w, sample->dtype, coder, sample->off,
-				   sample->len, &no, &blob);
+	res = bs_writer_begin_blob(w, p->sample->dtype, coder, p->off,
+				   p->shape.len, &no, &blob);
 	*ret = sum - before;
 	bs_writer_free(w);
 	return errno_of(res);
 }
 
-static int make_coder(struct bst_sampler *s, const struct bst_sample *sample,
-		      const struct bs_blob *shape, struct bs_coder **ret)
+static int make_coder(struct bst_sampler *s, const struct part *p,
+		      struct bs_coder **ret)
 {
+	const struct bst_sample *sample = p->sample;
 	uint64_t n = sample->n_chunks, i, off;
+	enum bs_result res;
 	size_t len;
 
 	*ret = NULL;
@@ -118,17 +150,20 @@ static int make_coder(struct bst_sampler *s, const struct bst_sample *sample,
 		return 0;
 	if (n < STATS_CHUNKS)
 		n = STATS_CHUNKS;
-	if (n > shape->n_chunks)
-		n = shape->n_chunks;
-	bs_stats_reset(s->stats, sample->dtype);
+	if (n > p->shape.n_chunks || !bs_stats_takes_sample(sample->dtype))
+		n = p->shape.n_chunks;
+	res = bs_stats_begin(s->stats, sample->dtype, p->shape.len,
+			     sample->width);
+	if (res != BS_OK)
+		return errno_of(res);
 	for (i = 0; i < n; i++) {
-		int err = read_chunk(s, sample, shape, i, n, &off, &len);
+		int err = read_chunk(s, p, i, n, &off, &len);
 
 		if (err)
 			return err;
 		bs_stats_add(s->stats, s->raw, len);
 	}
-	return errno_of(bs_coder_new(ret, s->stats, n < shape->n_chunks));
+	return errno_of(bs_coder_new(ret, s->stats));
 }
 
 static int estimate(struct bst_sampler *s, struct bst_sample *sample)
@@ -136,18 +171,19 @@ static int estimate(struct bst_sampler *s, struct bst_sample *sample)
 	uint64_t raw = 0, stored = 0, model = 0, n, i, off;
 	struct bs_coder *coder;
 	struct bs_blob shape;
+	struct part part;
 	size_t len;
 	int err;
 
 	bs_blob_layout(sample->dtype, sample->off, sample->len, &shape);
-	shape.first_chunk = 0;
-	err = make_coder(s, sample, &shape, &coder);
-	n = sample->n_chunks < shape.n_chunks ? sample->n_chunks
-					      : shape.n_chunks;
+	choose_part(&part, sample);
+	err = make_coder(s, &part, &coder);
+	n = sample->n_chunks < part.shape.n_chunks ? sample->n_chunks
+						   : part.shape.n_chunks;
 	for (i = 0; i < n && !err; i++) {
 		struct bs_encoded enc = { 0 };
 
-		err = read_chunk(s, sample, &shape, i, n, &off, &len);
+		err = read_chunk(s, &part, i, n, &off, &len);
 		if (!err)
 			err = errno_of(bs_chunk_encode(coder, s->ws, off,
 						       s->raw, len, s->stored,
@@ -156,7 +192,7 @@ static int estimate(struct bst_sampler *s, struct bst_sample *sample)
 		stored += enc.stored_len;
 	}
 	if (!err)
-		err = model_len(sample, coder, &model);
+		err = model_len(&part, coder, &model);
 	bs_coder_free(coder);
 	if (err)
 		return err;

@@ -24,6 +24,7 @@ struct bst_sample {
 	uint64_t off;
 	uint64_t len; /* > 0 */
 	unsigned dtype;
+	uint64_t width; /* elements a row; 0: none */
 	uint64_t n_chunks; /* to encode at most; 0: only what is hidden is
 			    * looked for */
 

@@ -318,6 +318,7 @@ static int submit(const struct bst_scan *s, struct bst_pool *pool,
 		item->sample.off = reg[i].off;
 		item->sample.len = reg[i].len;
 		item->sample.dtype = reg[i].dtype;
+		item->sample.width = reg[i].width;
 		if (!has_share[reg[i].dtype] || is_drawn(i, part))
 			item->sample.n_chunks = chunks_wanted(reg[i].len, all);
 		has_share[reg[i].dtype] = 1;
