@@ -42,11 +42,10 @@ struct values {
 	unsigned n; /* values from 0 on that may be symbols */
 	unsigned width; /* bits of a value */
 	unsigned prob_bits;
-	bool has_others; /* the sample is not all, or there are others */
+	bool has_others; /* the sample is not all, or others_of is not 0 */
 	const uint64_t *counts; /* [n_tables][n] */
 	const uint64_t *all; /* [n] */
-	uint64_t others; /* elements of values >= n */
-	uint64_t others_of[CODER_TABLES_MAX];
+	uint64_t others_of[CODER_TABLES_MAX]; /* elements of values >= n */
 };
 
 /* Whether some value that could occur has no symbol of its own. */
@@ -227,6 +226,7 @@ struct finest {
 	unsigned start; /* the first that is looked at ... */
 	unsigned n_seen; /* ... and how many are */
 	uint64_t others_of[CODER_TABLES_MAX]; /* those that are not */
+	bool has_others;
 	uint64_t *scratch; /* [n_tables + 1][n_seen] */
 };
 
@@ -258,6 +258,7 @@ static void find_start(struct finest *f, bool is_split)
 			f->others_of[t] +=
 				f->counts[t * f->n +
 					  ((f->start + i) & (f->n - 1))];
+		f->has_others |= f->others_of[t] > 0;
 	}
 }
 
@@ -315,7 +316,7 @@ static void try_float(struct bs_stats *st, const struct bs_split *split,
 		shared = st->n_sample * 16 * BIT / SPLIT_GAIN +
 			 share(st, bs_split_side_cost(st, split));
 	find_start(&f, is_split);
-	v.has_others = st->n_sample < st->n;
+	v.has_others = st->n_sample < st->n || f.has_others;
 	/* Eight tables of 12 bits would be 128 KiB to decode with, and save 0.03 %
 	 * of one file, 0.004 of another. */
 	v.prob_bits = PROB_BITS_MAX - (f.n_tables > 4);

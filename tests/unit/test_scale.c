@@ -330,6 +330,29 @@ static void test_unseen(void **state)
 	free(raw);
 }
 
+/* Values far from all others, seen, escape likewise, and cost little more. */
+static void test_far(void **state)
+{
+	size_t n = 200 * 1000, i;
+	uint64_t seed = 16;
+	uint8_t *raw = make(BS_DTYPE_BF16, SCALED, n, 1000, &seed);
+	struct one near =
+		round_trip(raw, 2 * n, BS_DTYPE_BF16, 1000, 2 * n, 2 * n);
+	struct one o;
+
+	(void)state;
+	for (i = 0; i < n; i += 200)
+		put_value(raw + 2 * i, BS_DTYPE_BF16, i % 400 ? 0 : 1e30);
+	o = round_trip(raw, 2 * n, BS_DTYPE_BF16, 1000, 2 * n, 2 * n);
+	assert_int_not_equal(o.desc.planes[0].escape, NO_ESCAPE);
+	assert_true(o.desc.planes[0].row_classes != NO_REFERENCE);
+	assert_int_equal(o.n_planes_chunks, 3);
+	assert_true(o.mem.len < near.mem.len * 102 / 100);
+	free(near.mem.p);
+	free(o.mem.p);
+	free(raw);
+}
+
 /* However the blob is cut for counting, the container is the same. */
 static void test_any_pieces(void **state)
 {
@@ -351,6 +374,33 @@ static void test_any_pieces(void **state)
 		free(o.mem.p);
 	}
 	free(whole.mem.p);
+	free(raw);
+}
+
+/* A sample at equal distances would meet one quarter of these columns. */
+static void test_sample_meets_all(void **state)
+{
+	size_t n = 4096 * 1024, i;
+	uint64_t seed = 17;
+	uint8_t *raw = make(BS_DTYPE_BF16, PLAIN, n, 4096, &seed);
+	unsigned quarter;
+
+	(void)state;
+	for (quarter = 0; quarter < 4; quarter++) {
+		uint8_t *some = malloc(2 * n);
+		struct one o;
+
+		assert_non_null(some);
+		memcpy(some, raw, 2 * n);
+		for (i = 0; i < n; i++) {
+			if (i / 1024 % 4 == quarter)
+				put_value(some + 2 * i, BS_DTYPE_BF16, 1);
+		}
+		o = round_trip(some, 2 * n, BS_DTYPE_BF16, 4096, 2 * n, 2 * n);
+		assert_true(o.mem.len < 2 * n * 57 / 100);
+		free(o.mem.p);
+		free(some);
+	}
 	free(raw);
 }
 
@@ -391,7 +441,9 @@ int main(void)
 		cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_scales_pay),
 		cmocka_unit_test(test_unseen),
+		cmocka_unit_test(test_far),
 		cmocka_unit_test(test_any_pieces),
+		cmocka_unit_test(test_sample_meets_all),
 		cmocka_unit_test(test_narrow_values),
 	};
 
