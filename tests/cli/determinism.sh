@@ -49,6 +49,11 @@ for threads in 1 2 3 4 16; do
 	run 0 compress -j $threads m.safetensors -o again.bs --force
 	same first.bs again.bs
 done
+# the same from any kernels, where the build can be told (BIGSMALL_CPU)
+export BIGSMALL_CPU=scalar
+run 0 compress m.safetensors -o again.bs --force
+unset BIGSMALL_CPU
+same first.bs again.bs
 mkdir other
 cp -p m.safetensors other/renamed.safetensors
 run 0 compress other/renamed.safetensors
