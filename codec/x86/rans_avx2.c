@@ -2,13 +2,13 @@
 /*
  * rans_avx2.c - rANS decoding, eight lanes a vector
  *
- * As rans_avx512.c, where the loads instead of a gather and their functions are
- * explained.  AVX2 cannot expand: a table gives, for each set of lanes that want a word, the
- * bytes of the words that each takes.
+ * As rans_avx512.c; lanes_avx512.h explains the loads instead of a gather, and
+ * their functions.
  */
 
 #ifdef __x86_64__
 
+#include "../expand.h"
 #include "../rans.h"
 
 #include <immintrin.h>
@@ -16,24 +16,6 @@
 #define AVX2 __attribute__((target("avx2,popcnt")))
 #define INLINE static inline __attribute__((always_inline)) AVX2
 #define LEAF static __attribute__((noinline, no_stack_protector)) AVX2
-
-/* For the lanes set in m: both bytes of word 0 for the first, of word 1 for the
- * second, ...; anything for the others. */
-#define RANK(m, lane) __builtin_popcount((m) & ((1u << (lane)) - 1))
-#define BYTES(m, lane) (0x0202 * RANK(m, lane) + 0x0100)
-#define ROW(m)                                                             \
-	{                                                                  \
-		BYTES(m, 0), BYTES(m, 1), BYTES(m, 2), BYTES(m, 3),        \
-			BYTES(m, 4), BYTES(m, 5), BYTES(m, 6), BYTES(m, 7) \
-	}
-#define ROWS4(m) ROW(m), ROW((m) + 1), ROW((m) + 2), ROW((m) + 3)
-#define ROWS16(m) ROWS4(m), ROWS4((m) + 4), ROWS4((m) + 8), ROWS4((m) + 12)
-#define ROWS64(m) \
-	ROWS16(m), ROWS16((m) + 16), ROWS16((m) + 32), ROWS16((m) + 48)
-
-static const uint16_t expand[256][8]
-	__attribute__((aligned(16))) = { ROWS64(0u), ROWS64(64u), ROWS64(128u),
-					 ROWS64(192u) };
 
 /* Four slots by two pairs of indices. */
 INLINE __m128i look_up_4(const bs_slot *slots, uint64_t a, uint64_t b)
