@@ -5,7 +5,8 @@
  * The only file that includes xxHash and OpenSSL.  XXH3 is inlined, a chunk
  * being summed on every read: Debian's shared library is built for the oldest
  * CPUs.  xxHash has loops for newer ones, which it compiles where its own
- * dispatcher for x86 asks for them; here the table of kernels does.
+ * dispatcher for x86 asks for them; here the table of kernels does.  For the
+ * oldest it has SSE2 or NEON, which every CPU of the two kinds has.
  */
 
 #include "checksum.h"

@@ -65,6 +65,15 @@ static const struct {
 		  .xxh3_64 = bs_xxh3_64_avx2,
 	  } },
 #endif
+#ifdef __aarch64__
+	{ always, /* NEON is part of the architecture. */
+	  {
+		  .name = "neon",
+		  .rans_decode = bs_rans_decode_neon,
+		  .plane_merge = bs_plane_merge_neon,
+		  .xxh3_64 = bs_xxh3_64_scalar, /* is NEON here: checksum.c */
+	  } },
+#endif
 	{ always,
 	  {
 		  .name = "scalar",

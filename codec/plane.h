@@ -58,6 +58,11 @@ void bs_plane_merge_avx512(void *dst, unsigned unit, size_t n,
 			   const uint64_t *base, const struct bs_term *terms,
 			   unsigned n_terms);
 #endif
+#ifdef __aarch64__
+void bs_plane_merge_neon(void *dst, unsigned unit, size_t n,
+			 const uint64_t *base, const struct bs_term *terms,
+			 unsigned n_terms);
+#endif
 
 /* Go on to element n of a term's source, a multiple of 64. */
 void bs_term_skip(struct bs_term *t, size_t n);

@@ -47,6 +47,11 @@ enum bs_result bs_rans_decode_avx512(struct bs_rans_dec *d,
 				     const uint16_t *q, unsigned table_mask,
 				     uint8_t *sym, size_t n);
 #endif
+#ifdef __aarch64__
+enum bs_result bs_rans_decode_neon(struct bs_rans_dec *d, const bs_slot *slots,
+				   unsigned prob_bits, const uint16_t *q,
+				   unsigned table_mask, uint8_t *sym, size_t n);
+#endif
 
 /*
  * Encode the 'n' symbols of a plane, last first.  'enc' holds tables of

@@ -145,7 +145,8 @@ def main():
                             "--force", path, "-o", packed], check=True,
                            stdout=subprocess.DEVNULL)
             if tables is None:
-                tables = [cpu for cpu in ("avx512", "avx2", "scalar")
+                tables = [cpu for cpu in ("avx512", "avx2", "neon",
+                                      "scalar")
                           if run_bench(program, cpu, packed)]
             measure(path, packed, program, tables,
                     Zipnn(path) if has_zipnn else None, args.rounds)
