@@ -8,6 +8,10 @@
  * asked for.  What the checks establish is docs/format.md 3 to 7, in its order.
  */
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* memrchr() */
+#endif
+
 #include "archive.h"
 
 #include "bits.h"

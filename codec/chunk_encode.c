@@ -8,6 +8,10 @@
  * escapes grow downwards from the ends of their buffers.
  */
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* memrchr() */
+#endif
+
 #include "bits.h"
 #include "checksum.h"
 #include "coder.h"

@@ -8,6 +8,10 @@
  * not show that it stays inside.
  */
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* memrchr() */
+#endif
+
 #include "paths.h"
 
 #include "format.h"

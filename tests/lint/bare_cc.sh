@@ -3,8 +3,9 @@
 #
 # bare_cc.sh - the codec builds with a plain `cc codec/*.c`
 #
-# No file needs a flag of its own and none a generated header.  The program
-# built so opens a container and decodes its first chunk.
+# No file needs a flag of its own and none a generated header, and all functions
+# are declared.  The program built so opens a container and decodes its first
+# chunk.
 
 # shellcheck disable=SC1091,SC2154 # lib.sh gives the words used below
 . "$(dirname "$0")/lib.sh"
@@ -79,8 +80,8 @@ for file in codec/*.c codec/upstream/*.c codec/x86/*.c codec/arm/*.c; do
 done
 libs=$(pkg-config --libs libzstd libxxhash libcrypto libcjson)
 # shellcheck disable=SC2086 # lists of words
-if ! ${CC:-cc} -O1 -Icodec $sources "$work/open.c" -o "$work/open" $libs -lm \
-	>"$work/log" 2>&1; then
+if ! ${CC:-cc} -O1 -Werror=implicit-function-declaration -Icodec $sources \
+	"$work/open.c" -o "$work/open" $libs -lm >"$work/log" 2>&1; then
 	head -n 20 "$work/log"
 	fail "cc codec/*.c does not build"
 	finish
