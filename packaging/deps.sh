@@ -3,11 +3,12 @@
 #
 # deps.sh - install what is missing, from Debian's packages
 #
-# usage: sh packaging/deps.sh [build] [run] [test]
+# usage: sh packaging/deps.sh [build] [run] [test] [cross]
 #
 #	build	compilers and libraries that the programs are made from
 #	run	what the mount and the quickstart need besides
 #	test	what the tests need besides
+#	cross	what the preset cross-aarch64 needs besides
 #
 # Without a word: build.  Nothing is asked of the network if nothing is
 # missing.  Exit 3: something is missing and cannot be installed.
@@ -21,6 +22,7 @@ run="fuse3 python3 python3-venv ca-certificates"
 test="libcmocka-dev clang clang-format libclang-rt-14-dev squashfs-tools
 	squashfuse zstd attr mandoc shellcheck systemd
 	bash zsh fish"
+cross="gcc-aarch64-linux-gnu qemu-user"
 
 want=
 for set in "${@:-build}"; do
@@ -28,8 +30,10 @@ for set in "${@:-build}"; do
 	build) want="$want $build" ;;
 	run) want="$want $run" ;;
 	test) want="$want $test" ;;
+	cross) want="$want $cross" ;;
 	*)
-		echo "deps.sh: there is no set $set: build, run, test" >&2
+		echo "deps.sh: there is no set $set: build, run, test," \
+			"cross" >&2
 		exit 2
 		;;
 	esac

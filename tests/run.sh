@@ -5,9 +5,10 @@
 #
 # usage: sh tests/run.sh [CTEST OPTION]...	e.g. -L unit, -R fs/damage
 #
-# Three builds: as released, with everything; with AddressSanitizer and
+# Four builds: as released, with everything; with AddressSanitizer and
 # UndefinedBehaviorSanitizer the unit tests, the fuzzers' corpora and the mount;
-# with ThreadSanitizer what has threads.  With options, the first alone.
+# with ThreadSanitizer what has threads; for aarch64 the unit tests and the
+# corpora, under emulation.  With options, the first alone.
 # Exit 0: every test passed, or was skipped and said why.
 
 set -eu
@@ -34,10 +35,27 @@ build_and_test() {
 		--no-tests=error "$@"
 }
 
+# The machine may lack them: no root, another distribution, a mirror without
+# arm64.
+test_aarch64() {
+	if [ "$(uname -m)" != x86_64 ]; then
+		echo "== cross-aarch64: skipped: it is made on x86-64 only"
+	elif sh packaging/deps.sh cross &&
+		sh tests/cross/sysroot.sh build/aarch64; then
+		# Without a name of kernels they are the first table's.
+		build_and_test cross-aarch64 -L 'unit|fuzz' -j "$jobs" \
+			-E 'unit/test_(chunk|golden)$'
+	else
+		echo "== cross-aarch64: skipped: its compiler or libraries" \
+			"cannot be had"
+	fi
+}
+
 if [ $# -gt 0 ]; then
 	build_and_test test "$@"
 	exit
 fi
 build_and_test asan -L 'unit|fuzz|fs'
 build_and_test tsan -R 'unit/test_cache|unit/test_uring|fs/|cli/interrupt'
+test_aarch64
 build_and_test test
