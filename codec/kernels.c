@@ -70,6 +70,7 @@ static const struct {
 	  {
 		  .name = "neon",
 		  .rans_decode = bs_rans_decode_neon,
+		  .rans_encode = bs_rans_encode_scalar,
 		  .plane_merge = bs_plane_merge_neon,
 		  .xxh3_64 = bs_xxh3_64_scalar, /* is NEON here: checksum.c */
 	  } },
