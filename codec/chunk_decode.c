@@ -323,28 +323,6 @@ static enum bs_result check_classes(const struct bs_classes *rows,
 	return BS_OK;
 }
 
-/* q[i] = class of the row + class of the column of element at + i */
-static void sum_classes(uint16_t *restrict q, const struct bs_classes *rows,
-			const struct bs_classes *columns, uint64_t width,
-			uint64_t at, size_t n)
-{
-	uint64_t row = at / width, column = at % width;
-	size_t m, k;
-
-	for (; n; n -= m, q += m) {
-		uint16_t base = rows->class ? rows->class[row] : 0;
-		const uint8_t *restrict class = columns->class;
-
-		m = n < width - column ? n : width - column;
-		for (k = 0; class && k < m; k++)
-			q[k] = (uint16_t)(base + class[column + k]);
-		for (k = 0; !class && k < m; k++)
-			q[k] = base;
-		row++;
-		column = 0;
-	}
-}
-
 /* What decoding one plane needs, the same for shared and local tables. */
 struct plane_job {
 	const struct bs_plane *p;
@@ -458,8 +436,8 @@ static enum bs_result decode_step(const struct plane_job *job,
 	if (job->is_last && i < lay->n_early)
 		n_terms += raw_terms(lay, i, terms + n_coded);
 	if (job->rows)
-		sum_classes(ws->q, job->rows, job->columns, job->width,
-			    job->first + i, n);
+		bs_class_sums(ws->q, job->rows->class, job->columns->class,
+			      job->width, job->first + i, n);
 	dst += i * lay->desc->unit;
 	res = decode_and_merge(job, lay->desc->unit, d, ws, dst, n, terms,
 			       n_terms);

@@ -406,3 +406,23 @@ void bs_model_free(struct bs_model *model)
 	free(model->slots);
 	free(model);
 }
+
+void bs_class_sums(uint16_t *restrict q, const uint8_t *rows,
+		   const uint8_t *columns, uint64_t width, uint64_t at,
+		   size_t n)
+{
+	uint64_t row = at / width, column = at % width;
+	size_t m, k;
+
+	for (; n; n -= m, q += m) {
+		uint16_t base = rows ? rows[row] : 0;
+
+		m = n < width - column ? n : (size_t)(width - column);
+		for (k = 0; columns && k < m; k++)
+			q[k] = (uint16_t)(base + columns[column + k]);
+		for (k = 0; !columns && k < m; k++)
+			q[k] = base;
+		row++;
+		column = 0;
+	}
+}

@@ -75,4 +75,12 @@ static inline unsigned bs_escape_len(const struct bs_plane *p)
 	return (p->width + 7u) / 8;
 }
 
+/*
+ * The sums of the classes of elements 'at' to at + n - 1, in the order of the
+ * blob, whose rows have 'width' > 0 elements: docs/format.md 9.1.  NULL: zeros.
+ */
+void bs_class_sums(uint16_t *restrict q, const uint8_t *rows,
+		   const uint8_t *columns, uint64_t width, uint64_t at,
+		   size_t n);
+
 #endif /* BS_MODEL_H */

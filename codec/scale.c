@@ -19,6 +19,7 @@
 
 #include "bits.h"
 #include "freq.h"
+#include "model.h"
 
 /* Elements that splits are compared by: 16 to 64 of 1024. */
 #define PROBE_RUNS_MIN 16
@@ -94,25 +95,6 @@ void bs_split_classes(struct bs_stats *st, const struct bs_split *split)
 		column_classes(st, split);
 }
 
-void bs_split_sum(uint16_t *restrict q, const uint8_t *rows,
-		  const uint8_t *columns, uint64_t width, uint64_t at, size_t n)
-{
-	uint64_t row = at / width, column = at % width;
-	size_t m, k;
-
-	for (; n; n -= m, q += m) {
-		uint16_t base = rows ? rows[row] : 0;
-
-		m = n < width - column ? n : (size_t)(width - column);
-		for (k = 0; columns && k < m; k++)
-			q[k] = (uint16_t)(base + columns[column + k]);
-		for (k = 0; !columns && k < m; k++)
-			q[k] = base;
-		row++;
-		column = 0;
-	}
-}
-
 /* ---- Counts ------------------------------------------------------------------- */
 
 static void count_run(const struct bs_stats *st, const struct bs_split *split,
@@ -131,9 +113,9 @@ static void count_run(const struct bs_stats *st, const struct bs_split *split,
 			counts[((v[i] & 0x7fffu) >> drop) << 1 | v[i] >> 15]++;
 		return;
 	}
-	bs_split_sum(q, split->rows ? st->row_class : NULL,
-		     split->columns ? st->column_class : NULL, st->width, at,
-		     n);
+	bs_class_sums(q, split->rows ? st->row_class : NULL,
+		      split->columns ? st->column_class : NULL, st->width, at,
+		      n);
 	for (i = 0; i < n; i++) {
 		y = ((v[i] & 0x7fffu) >> drop) << 1 | v[i] >> 15;
 		y -= (uint32_t)q[i] >> log2 << (TOP_MAX + 1);

@@ -62,9 +62,4 @@ uint64_t bs_split_choose(struct bs_stats *st, struct bs_split *ret);
 uint64_t bs_split_side_cost(const struct bs_stats *st,
 			    const struct bs_split *split);
 
-/* q of elements [at, at + n) of a blob; NULL arrays count as zeros. */
-void bs_split_sum(uint16_t *restrict q, const uint8_t *rows,
-		  const uint8_t *columns, uint64_t width, uint64_t at,
-		  size_t n);
-
 #endif /* BS_SCALE_H */
