@@ -10,7 +10,7 @@
 #include "cmd.h"
 
 const struct bst_command *const bst_commands[] = {
-	&bst_cmd_scan,
+	&bst_cmd_scan, /* one a line, in the order of --help */
 	&bst_cmd_compress,
 	&bst_cmd_decompress,
 	&bst_cmd_verify,
@@ -19,6 +19,7 @@ const struct bst_command *const bst_commands[] = {
 	&bst_cmd_umount,
 	&bst_cmd_status,
 	&bst_cmd_doctor,
+	&bst_cmd_benchmark,
 	&bst_cmd_completion,
 	NULL,
 };

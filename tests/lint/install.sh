@@ -37,6 +37,7 @@ $lib/pkgconfig/bigsmall.pc
 $prefix/lib/systemd/user/bigsmall@.service
 $prefix/share/bash-completion/completions/bigsmall
 $prefix/share/bash-completion/completions/mount.bigsmall
+$prefix/share/bigsmall/peers.py
 $prefix/share/fish/vendor_completions.d/bigsmall.fish
 $prefix/share/fish/vendor_completions.d/mount.bigsmall.fish
 $prefix/share/man/man1/bigsmall.1
