@@ -58,6 +58,23 @@ int bst_refuse_mounted(const char *path)
 	return len ? BST_EXIT_REFUSED : BST_EXIT_OK;
 }
 
+int bst_refuse_in_place(const char *cmd, const char *path)
+{
+	struct stat st;
+	char *dir;
+	int code;
+
+	if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+		return bst_usage(cmd,
+				 "%s is a link; with --replace, name the file "
+				 "that it leads to.",
+				 path);
+	dir = bst_dir_name(path);
+	code = dir ? bst_refuse_mounted(dir) : BST_EXIT_OK;
+	free(dir);
+	return code;
+}
+
 /* 'is_bundle': only as a directory. */
 static int is_shown_as(const char *path, const char *name, int is_bundle)
 {

@@ -24,4 +24,8 @@ char *bst_behind_mount_dir(const char *path);
  * exit code. */
 int bst_refuse_mounted(const char *path);
 
+/* The same for a file that is to be replaced in place: it must be what its name
+ * says, and no link. */
+int bst_refuse_in_place(const char *cmd, const char *path);
+
 #endif /* BST_BEHIND_H */

@@ -31,12 +31,6 @@ struct bundler {
 	struct bst_pack pack;
 };
 
-static int say_no_memory(void)
-{
-	bst_error("out of memory.");
-	return BST_EXIT_SYSTEM;
-}
-
 /* ---- What a bundle can hold ---------------------------------------------- */
 
 static int check_entry(const struct bundler *b, const struct bst_entry *e)
@@ -129,7 +123,7 @@ static int check_place(const struct bundler *b)
 
 /* ---- Layout -------------------------------------------------------------- */
 
-static int say_layout_error(const struct bundler *b, const char *path, int err)
+static int say_layout_error(const char *path, int err)
 {
 	if (err == -EINTR)
 		return BST_EXIT_INTERRUPTED;
@@ -137,8 +131,7 @@ static int say_layout_error(const struct bundler *b, const char *path, int err)
 		bst_error("%s: it changed while it was being read.", path);
 		return BST_EXIT_DATA;
 	}
-	bst_error("%s: reading failed: %s.", path ? path : b->job->src,
-		  strerror(-err));
+	bst_error("%s: reading failed: %s.", path, strerror(-err));
 	return bst_exit_of_errno(-err);
 }
 
@@ -150,12 +143,12 @@ static int add_file(struct bundler *b, size_t i)
 
 	b->full[i] = bst_join(b->tree.root, e->path);
 	if (!b->full[i])
-		return say_no_memory();
+		return bst_say_no_memory();
 	b->source[i] = lay->n_sources;
 	err = bst_layout_add(lay, b->full[i], -1, &e->st, BST_LAYOUT_BUNDLED,
 			     bst_naming_is_safetensors(e->path));
 	if (err)
-		return say_layout_error(b, b->full[i], err);
+		return say_layout_error(b->full[i], err);
 	if (lay->reason[0])
 		bst_error("%s: kept as opaque bytes: %s.", b->full[i],
 			  lay->reason);
@@ -188,7 +181,7 @@ static int lay_out(struct bundler *b)
 	b->full = calloc(b->tree.n + 1, sizeof(*b->full));
 	b->source = calloc(b->tree.n + 1, sizeof(*b->source));
 	if (!b->full || !b->source)
-		return say_no_memory();
+		return bst_say_no_memory();
 	for (i = 0; i < b->tree.n; i++)
 		b->source[i] = BST_NO_SOURCE;
 	code = add_files(b, 1);
@@ -198,7 +191,7 @@ static int lay_out(struct bundler *b)
 		return code;
 	err = bst_layout_find_ties(&b->layout);
 	if (err)
-		return say_layout_error(b, NULL, err);
+		return say_layout_error(job->src, err);
 	job->raw_len = b->layout.size;
 	job->n_tensors = b->layout.n_tensors;
 	job->n_tied = b->layout.n_tied;

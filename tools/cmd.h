@@ -72,6 +72,9 @@ int bst_exit_of_errno(int err);
  * code. */
 int bst_say_output_error(const char *path, int err);
 
+/* There is no memory; BST_EXIT_SYSTEM. */
+int bst_say_no_memory(void);
+
 /* Another run works on that file; BST_EXIT_REFUSED. */
 int bst_say_busy(const char *path);
 

@@ -494,24 +494,6 @@ static int compress_all(struct compress *c, struct source *s, size_t n)
 	return code;
 }
 
-/* In place, a file must be what its name says, and not shown by a mount. */
-static int check_in_place(const struct source *s)
-{
-	struct stat st;
-	char *dir;
-	int code;
-
-	if (lstat(s->src, &st) == 0 && S_ISLNK(st.st_mode))
-		return bst_usage("compress",
-				 "%s is a link; with --replace, name the file "
-				 "that it leads to.",
-				 s->src);
-	dir = bst_dir_name(s->src);
-	code = dir ? bst_refuse_mounted(dir) : BST_EXIT_OK;
-	free(dir);
-	return code;
-}
-
 /* Where the result of a directory goes: *ret is NULL if nowhere else. */
 static int name_dir(const struct compress *c, struct source *s, size_t n)
 {
@@ -562,7 +544,7 @@ static int name_output(const struct compress *c, struct source *s, size_t n)
 	if (s->is_dir)
 		code = name_dir(c, s, n);
 	else if (c->is_in_place)
-		code = check_in_place(s);
+		code = bst_refuse_in_place("compress", s->src);
 	if (code == BST_EXIT_OK && !s->is_dir)
 		name_file(c, s);
 	if (code == BST_EXIT_OK && !s->dst && !(s->is_dir && c->is_in_place)) {

@@ -131,23 +131,6 @@ static int restore_bundle(struct decompress *d, struct bst_restore *job)
 	return code;
 }
 
-static int check_in_place(const char *src)
-{
-	struct stat st;
-	char *dir;
-	int code;
-
-	if (lstat(src, &st) == 0 && S_ISLNK(st.st_mode))
-		return bst_usage("decompress",
-				 "%s is a link; with --replace, name the file "
-				 "that it leads to.",
-				 src);
-	dir = bst_dir_name(src);
-	code = dir ? bst_refuse_mounted(dir) : BST_EXIT_OK;
-	free(dir);
-	return code;
-}
-
 /* The superblock of the container at 'path': 0, or -1. */
 static int peek(const char *path, struct bs_summary *ret)
 {
@@ -188,7 +171,7 @@ static int decompress_one(struct decompress *d, const char *src,
 
 	(void)peek(src, &sum);
 	if (d->is_in_place)
-		code = check_in_place(src);
+		code = bst_refuse_in_place("decompress", src);
 	if (code == BST_EXIT_OK && !dst) {
 		code = refuse_nameless(src);
 	} else if (code == BST_EXIT_OK && sum.is_bundle) {

@@ -44,12 +44,6 @@ struct mirror {
 	int exit_code;
 };
 
-static int say_no_memory(void)
-{
-	bst_error("out of memory.");
-	return BST_EXIT_SYSTEM;
-}
-
 static const char *top_of(const struct mirror *w)
 {
 	return w->m->out ? w->m->out : w->tree.root;
@@ -73,7 +67,7 @@ static int check_mounts(const struct mirror *w)
 			continue;
 		full = bst_join(t->real, t->entry[i].path);
 		if (!full)
-			return say_no_memory();
+			return bst_say_no_memory();
 		code = bst_refuse_mounted(full);
 		free(full);
 	}
@@ -193,14 +187,14 @@ static int add_file(struct mirror *w, size_t i, char *src, const char *name,
 
 		f = realloc(w->file, n * sizeof(*f));
 		if (!f)
-			return say_no_memory();
+			return bst_say_no_memory();
 		w->file = f;
 	}
 	f = &w->file[w->n_files];
 	memset(f, 0, sizeof(*f));
 	f->dst = result_path(top_of(w), w->tree.entry[i].path, name);
 	if (!f->dst)
-		return say_no_memory();
+		return bst_say_no_memory();
 	f->src = src;
 	f->suffix = suffix;
 	f->entry = i;
@@ -219,7 +213,7 @@ static int plan_file(struct mirror *w, size_t i)
 	int fd, err, code;
 
 	if (!src)
-		return say_no_memory();
+		return bst_say_no_memory();
 	err = bst_open_regular(src, &fd, &st);
 	if (err) {
 		/* It stays what it is, and the others need not wait for it. */
@@ -286,7 +280,7 @@ static int plan_other(struct mirror *w, size_t i)
 	src = bst_join(w->tree.root, w->tree.entry[i].path);
 	if (!w->other || !src) {
 		free(src);
-		return say_no_memory();
+		return bst_say_no_memory();
 	}
 	dst = name_other(w, src, f, i);
 	free(src);
@@ -302,7 +296,7 @@ static int plan_all(struct mirror *w)
 
 	w->is_planned = calloc(w->tree.n + 1, 1);
 	if (!w->is_planned)
-		return say_no_memory();
+		return bst_say_no_memory();
 	for (i = 0; i < w->tree.n; i++) {
 		const struct bst_entry *e = &w->tree.entry[i];
 
@@ -377,7 +371,7 @@ static int check_names(const struct mirror *w)
 	int code = BST_EXIT_OK;
 
 	if (!list)
-		return say_no_memory();
+		return bst_say_no_memory();
 	for (i = 0; i < w->n_files; i++)
 		list[n++] = (struct result){ w->file[i].dst, w->file[i].entry };
 	for (i = 0; i < w->n_others; i++)
@@ -537,7 +531,7 @@ static int copy_entry(const struct mirror *w, size_t i)
 	int code = BST_EXIT_OK;
 
 	if (!src || !dst)
-		code = say_no_memory();
+		code = bst_say_no_memory();
 	else if (e->type == BST_ENTRY_LINK)
 		code = copy_link(e, dst);
 	else if (e->type == BST_ENTRY_FILE)
@@ -578,7 +572,7 @@ static int make_dirs(struct mirror *w)
 			continue;
 		dst = bst_join(w->m->out, w->tree.entry[i].path);
 		if (!dst)
-			return say_no_memory();
+			return bst_say_no_memory();
 		if (mkdir(dst, 0700) != 0 &&
 		    (errno != EEXIST || !is_own_dir(dst)))
 			err = bst_say_output_error(dst, -errno);
@@ -637,7 +631,7 @@ static int make_other_name(struct mirror *w, const struct bst_mirror_file *f,
 	struct stat now;
 
 	if (!src)
-		return say_no_memory();
+		return bst_say_no_memory();
 	/* Its first name is gone, so only its change time may be another. */
 	if (bst_open_regular(src, &fd, &now) != 0)
 		goto out;

@@ -177,6 +177,12 @@ int bst_exit_of_errno(int err)
 	}
 }
 
+int bst_say_no_memory(void)
+{
+	bst_error("out of memory.");
+	return BST_EXIT_SYSTEM;
+}
+
 int bst_say_busy(const char *path)
 {
 	bst_error("%s is in use by another run; wait until that has ended.",

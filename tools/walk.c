@@ -43,12 +43,6 @@ int bst_is_below(const char *path, const char *dir)
 	return !strncmp(path, dir, len) && (!path[len] || path[len] == '/');
 }
 
-static int say_no_memory(void)
-{
-	bst_error("out of memory.");
-	return BST_EXIT_SYSTEM;
-}
-
 static int say_unreadable(const char *path, int err)
 {
 	bst_error("%s cannot be read: %s.", path, strerror(err));
@@ -310,7 +304,7 @@ static int judge_link(struct bst_tree *t, const struct level *level,
 		return -say_unreadable(full, errno);
 	place = link_place(level->real, e->target);
 	if (!place)
-		return -say_no_memory();
+		return -bst_say_no_memory();
 	if (stat(full, &st) != 0) {
 		e->is_dangling = 1;
 		e->is_loop = errno == ELOOP;
@@ -322,7 +316,7 @@ static int judge_link(struct bst_tree *t, const struct level *level,
 		t->n_out++;
 		if (widen(t, place)) {
 			free(place);
-			return -say_no_memory();
+			return -bst_say_no_memory();
 		}
 	} else if (t->follows && !level->is_followed &&
 		   !is_plain_text(e->target, depth_of(e->path))) {
@@ -332,7 +326,7 @@ static int judge_link(struct bst_tree *t, const struct level *level,
 		e->is_rewritten = 1;
 		if (!text) {
 			free(place);
-			return -say_no_memory();
+			return -bst_say_no_memory();
 		}
 	}
 	/* Below a link that was followed, places inside have other names. */
@@ -372,7 +366,7 @@ static int read_entry(struct bst_tree *t, const struct level *level,
 	if (full && path)
 		e = add_entry(t, path);
 	if (!e) {
-		code = say_no_memory();
+		code = bst_say_no_memory();
 	} else if (lstat(full, &e->st) != 0) {
 		code = say_unreadable(full, errno);
 	} else {
@@ -456,7 +450,7 @@ static int find_hard_links(struct bst_tree *t)
 	size_t n = 0, i, first = 0;
 
 	if (!list)
-		return say_no_memory();
+		return bst_say_no_memory();
 	for (i = 0; i < t->n; i++)
 		if (t->entry[i].type == BST_ENTRY_FILE &&
 		    t->entry[i].st.st_nlink > 1 && !t->entry[i].is_followed)
@@ -486,7 +480,7 @@ int bst_tree_read(struct bst_tree *ret, const char *root, int follows)
 		return say_unreadable(root, errno);
 	ret->above = strdup(ret->real);
 	if (!ret->above)
-		return say_no_memory();
+		return bst_say_no_memory();
 	code = descend(ret, NULL, "", root, &ret->st, 0);
 	if (code != BST_EXIT_OK)
 		return code;
