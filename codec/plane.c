@@ -323,6 +323,23 @@ void bs_term_skip(struct bs_term *t, size_t n)
 		t->q += n;
 }
 
+void bs_plane_merge_rest(void *dst, unsigned unit, size_t at, size_t n,
+			 const uint64_t *base, const struct bs_term *terms,
+			 unsigned n_terms)
+{
+	struct bs_term rest[TERMS_MAX];
+	unsigned i;
+
+	if (at == n)
+		return;
+	for (i = 0; i < n_terms; i++) {
+		rest[i] = terms[i];
+		bs_term_skip(&rest[i], at);
+	}
+	bs_plane_merge_scalar((uint8_t *)dst + at * unit, unit, n - at, base,
+			      rest, n_terms);
+}
+
 /* ---- Packing ------------------------------------------------------------ */
 
 static void pack4(uint8_t *restrict dst, const uint8_t *restrict src)

@@ -67,6 +67,11 @@ void bs_plane_merge_neon(void *dst, unsigned unit, size_t n,
 /* Go on to element n of a term's source, a multiple of 64. */
 void bs_term_skip(struct bs_term *t, size_t n);
 
+/* The elements from 'at' on that a kernel has left: by scalar code. */
+void bs_plane_merge_rest(void *dst, unsigned unit, size_t at, size_t n,
+			 const uint64_t *base, const struct bs_term *terms,
+			 unsigned n_terms);
+
 /* dst[i] |= (element i >> lo & (1 << bits) - 1) << dst_shift, i < n */
 void bs_plane_take8(uint8_t *dst, const void *src, unsigned unit, size_t n,
 		    unsigned lo, unsigned bits, unsigned dst_shift);

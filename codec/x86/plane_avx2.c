@@ -279,17 +279,8 @@ void bs_plane_merge_avx2(void *dst, unsigned unit, size_t n,
 			 unsigned n_terms)
 {
 	size_t at = merge_groups(dst, unit, n, base, terms, n_terms);
-	struct bs_term rest[TERMS_MAX];
-	unsigned i;
 
-	if (at == n)
-		return;
-	for (i = 0; i < n_terms; i++) {
-		rest[i] = terms[i];
-		bs_term_skip(&rest[i], at);
-	}
-	bs_plane_merge_scalar((uint8_t *)dst + at * unit, unit, n - at, base,
-			      rest, n_terms);
+	bs_plane_merge_rest(dst, unit, at, n, base, terms, n_terms);
 }
 
 #endif /* __x86_64__ */
