@@ -340,6 +340,18 @@ unsigned bs_dtype_bits(unsigned dtype);
 unsigned bs_dtype_unit(unsigned dtype);
 
 /*
+ * What is given for density: of decoding time, of encoding time, and of what a
+ * small random read decodes.  Every reader reads all of them; what each does is
+ * in docs/codec.md.
+ */
+enum bs_level {
+	BS_LEVEL_DEFAULT = 0,
+	BS_LEVEL_INFERENCE, /* decodes fastest */
+	BS_LEVEL_STORAGE, /* takes least */
+	BS_LEVEL_N
+};
+
+/*
  * Statistics of one blob: what its coding is chosen by.  begin: it has 'len'
  * bytes, and 'width' elements a row (of bs_dtype_unit() bytes), or 0.  Then add
  * it in order and from its start, in units of the dtype: all of it, or, where
@@ -350,7 +362,7 @@ struct bs_stats;
 
 int bs_stats_takes_sample(unsigned dtype);
 
-enum bs_result bs_stats_new(struct bs_stats **ret);
+enum bs_result bs_stats_new(struct bs_stats **ret, enum bs_level level);
 enum bs_result bs_stats_begin(struct bs_stats *st, unsigned dtype, uint64_t len,
 			      uint64_t width);
 void bs_stats_add(struct bs_stats *st, const void *data, size_t len);
@@ -399,7 +411,7 @@ struct bs_sink {
  */
 struct bs_writer;
 
-enum bs_result bs_writer_new(struct bs_writer **ret,
+enum bs_result bs_writer_new(struct bs_writer **ret, enum bs_level level,
 			     const struct bs_sink *sink);
 void bs_writer_free(struct bs_writer *w);
 
@@ -424,8 +436,8 @@ enum bs_result bs_writer_end_blob(struct bs_writer *w, const uint8_t *digest);
  * The layout that bs_writer_begin_blob() gives a blob, for planning chunks
  * before it begins; 'first_chunk' and 'model' are not set.
  */
-void bs_blob_layout(unsigned dtype, uint64_t file_off, uint64_t len,
-		    struct bs_blob *ret);
+void bs_blob_layout(enum bs_level level, unsigned dtype, uint64_t file_off,
+		    uint64_t len, struct bs_blob *ret);
 
 /*
  * Add a member; name, target, digest, mode, mtime and size are copied from

@@ -22,10 +22,6 @@
 
 #include <stdlib.h>
 
-/* A local table must save one part in so many of its plane: decoding raw bytes is
- * several times faster than decoding symbols. */
-#define LOCAL_GAIN 128
-
 struct encoding {
 	const struct bs_coder *coder;
 	struct bs_workspace *ws;
@@ -147,7 +143,7 @@ static void choose_local(struct encoding *e, unsigned plane)
 	bs_freq_normalise(freq, counts, 1u << p->width, PROB_BITS_MAX);
 	cost = bs_freq_cost(freq, counts, 1u << p->width) +
 	       ((uint64_t)bs_freq_write(freq, table) << 19);
-	if (cost > raw_cost - raw_cost / LOCAL_GAIN)
+	if (cost > raw_cost - raw_cost / e->coder->local_gain)
 		freq->prob_bits = 0;
 	else
 		e->has_coded = true;

@@ -31,7 +31,7 @@ struct plane_choice {
 	unsigned n_symbols;
 	unsigned escape; /* or NO_ESCAPE */
 	uint32_t base;
-	struct bs_freq freq[CODER_TABLES_MAX];
+	struct bs_freq freq[TABLES_MAX];
 	uint64_t cost; /* of all values and escapes */
 	uint64_t side; /* of the tables: it does not grow with the blob */
 };
@@ -45,7 +45,7 @@ struct values {
 	bool has_others; /* the sample is not all, or others_of is not 0 */
 	const uint64_t *counts; /* [n_tables][n] */
 	const uint64_t *all; /* [n] */
-	uint64_t others_of[CODER_TABLES_MAX]; /* elements of values >= n */
+	uint64_t others_of[TABLES_MAX]; /* elements of values >= n */
 };
 
 /* Whether some value that could occur has no symbol of its own. */
@@ -225,7 +225,7 @@ struct finest {
 	unsigned n; /* values a table */
 	unsigned start; /* the first that is looked at ... */
 	unsigned n_seen; /* ... and how many are */
-	uint64_t others_of[CODER_TABLES_MAX]; /* those that are not */
+	uint64_t others_of[TABLES_MAX]; /* those that are not */
 	bool has_others;
 	uint64_t *scratch; /* [n_tables + 1][n_seen] */
 };
@@ -298,9 +298,9 @@ static unsigned n_pieces(unsigned width)
 static void try_float(struct bs_stats *st, const struct bs_split *split,
 		      struct float_choice *best)
 {
-	/* A raw piece more costs about a tenth of the decoding time: it must
-	 * save 0.05 % of the 16 bits. */
-	const uint64_t piece_cost = st->n_sample * 16 * BIT / 2000;
+	/* A raw piece more costs about a tenth of the decoding time. */
+	const uint64_t piece_cost =
+		st->n_sample * 16 * BIT / st->level->piece_gain;
 	bool is_split = split->rows || split->columns;
 	unsigned s, t;
 	struct values v = { 0 };
@@ -311,15 +311,13 @@ static void try_float(struct bs_stats *st, const struct bs_split *split,
 	f.n_tables = 1u << bs_split_log2(split);
 	f.n = 1u << FINEST_WIDTH(st->fields);
 	bs_split_classes(st, split);
-	bs_split_count(st, split, RUNS_MAX);
+	bs_split_count(st, split, st->n_runs);
 	if (is_split)
-		shared = st->n_sample * 16 * BIT / SPLIT_GAIN +
+		shared = st->n_sample * 16 * BIT / st->level->split_gain +
 			 share(st, bs_split_side_cost(st, split));
 	find_start(&f, is_split);
 	v.has_others = st->n_sample < st->n || f.has_others;
-	/* Several tables of 12 bits do not fit the first-level cache: of 11 they
-	 * decode 6 to 8 % faster, for 0.02 to 0.05 % of a file. */
-	v.prob_bits = PROB_BITS_MAX - (f.n_tables > 1);
+	v.prob_bits = f.n_tables > 1 ? st->level->prob_bits : PROB_BITS_MAX;
 	for (t = 0; t <= TOP_MAX; t++) {
 		for (s = 0; s < 2; s++) {
 			v.width = st->fields->exponent + t + s;
@@ -503,6 +501,7 @@ static enum bs_result choose_model(struct bs_coder *coder, struct bs_stats *st)
 	enum bs_result res = BS_OK;
 
 	coder->desc.unit = st->unit;
+	coder->local_gain = st->level->local_gain;
 	if (st->fields) {
 		coder->try_zstd = is_repetitive(st);
 		res = float_model(coder, st, &cost);

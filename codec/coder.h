@@ -8,18 +8,16 @@
 
 #include "bigsmall.h"
 #include "freq.h"
+#include "level.h"
 #include "model.h"
 
 #include <stdbool.h>
 
-/* Tables of a plane at most: 32 would not fit a first-level cache. */
-#define CODER_TABLES_MAX 8
-
 struct bs_coder_plane {
-	struct bs_freq freq[CODER_TABLES_MAX];
+	struct bs_freq freq[TABLES_MAX];
 	/* Symbols of values, the base taken off: where a table has no
 	 * frequency for one, the escape. */
-	uint8_t symbol_of[CODER_TABLES_MAX][SYMBOLS_MAX];
+	uint8_t symbol_of[TABLES_MAX][SYMBOLS_MAX];
 	struct bs_enc_symbol enc[]; /* [tables][SYMBOLS_MAX] */
 };
 
@@ -34,6 +32,7 @@ struct bs_coder_classes {
 struct bs_coder {
 	bool has_planes; /* else: constant, zstd or raw */
 	bool try_zstd; /* also where planes are used: keep the smaller */
+	uint32_t local_gain; /* as bs_level_params has it */
 	struct bs_model_desc desc;
 	struct bs_coder_plane *planes[PLANES_MAX]; /* owned; coded ones */
 	uint64_t width; /* elements a row; 0: no classes */

@@ -4,11 +4,13 @@
  *
  * A split gives row r and column c classes so that their sum is
  *
- *	q = signs * round(phases * (scale of r + scale of c)) + sign class of c
+ *	q = kinds * round(phases * (scale of r + scale of c)) + kind of c
  *
- * with scales in octaves.  Of its phases * signs tables, table q mod their
+ * with scales in octaves.  Of its phases * kinds tables, table q mod their
  * number is used, and q / their number, whole octaves, goes to the exponent:
- * docs/format.md 9.1 needs nothing more.
+ * docs/format.md 9.1 needs nothing more.  A column's kind is how many of its
+ * values are negative, or its cluster (cluster.h), which tells more of its scale
+ * than whole octaves do.
  */
 
 #ifndef BS_SCALE_H
@@ -22,23 +24,16 @@
 /* A value at its finest: exponent, TOP_MAX mantissa bits, sign, as the
  * counts below have it; of an F64 that is 15 bits. */
 #define FINEST_WIDTH(fields) ((fields)->exponent + TOP_MAX + 1u)
-#define SPLIT_TABLES_MAX 8
-#define SPLIT_COUNTS_MAX (SPLIT_TABLES_MAX << 15)
-
-/* Zeros: one table, no classes. */
-struct bs_split {
-	bool rows;
-	bool columns;
-	uint8_t phases_log2;
-	uint8_t signs_log2; /* > 0 only with columns */
-};
 
 static inline unsigned bs_split_log2(const struct bs_split *s)
 {
-	return s->phases_log2 + s->signs_log2;
+	return s->phases_log2 + s->kinds_log2;
 }
 
-/* Fill row_class and column_class, as the split has them. */
+/* How often column c was seen. */
+uint64_t bs_column_len(const struct bs_stats *st, uint64_t c);
+
+/* Fill row_class and column_class, as the split has them, if they are not. */
 void bs_split_classes(struct bs_stats *st, const struct bs_split *split);
 
 /*
@@ -49,9 +44,6 @@ void bs_split_classes(struct bs_stats *st, const struct bs_split *split);
  */
 size_t bs_split_count(struct bs_stats *st, const struct bs_split *split,
 		      unsigned n_runs);
-
-/* Decoding with classes is slower: they must save one part in so many. */
-#define SPLIT_GAIN 1000
 
 /* The split that looks cheapest by a part of the sample.  Returns what an
  * element would cost without one, by its exponent, two more bits and the sign,

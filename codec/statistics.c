@@ -46,10 +46,13 @@ int bs_stats_takes_sample(unsigned dtype)
 
 /* ---- Beginning ------------------------------------------------------------ */
 
-enum bs_result bs_stats_new(struct bs_stats **ret)
+enum bs_result bs_stats_new(struct bs_stats **ret, enum bs_level level)
 {
 	*ret = calloc(1, sizeof(**ret));
-	return *ret ? BS_OK : BS_ERR_NOMEM;
+	if (!*ret)
+		return BS_ERR_NOMEM;
+	(*ret)->level = bs_level_params(level);
+	return BS_OK;
 }
 
 void bs_stats_free(struct bs_stats *st)
@@ -62,6 +65,8 @@ void bs_stats_free(struct bs_stats *st)
 	free(st->column_sum);
 	free(st->column_negative);
 	free(st->column_class);
+	free(st->order);
+	free(st->histograms);
 	free(st->counts);
 	free(st->scratch);
 	free(st);
@@ -104,6 +109,10 @@ static enum bs_result get_columns(struct bs_stats *st)
 		free(st->column_sum);
 		free(st->column_negative);
 		free(st->column_class);
+		free(st->order);
+		free(st->histograms);
+		st->order = NULL;
+		st->histograms = NULL;
 		st->columns_allocated = 0;
 		st->column_sum = malloc(n * sizeof(*st->column_sum));
 		st->column_negative = malloc(n * sizeof(*st->column_negative));
@@ -111,6 +120,13 @@ static enum bs_result get_columns(struct bs_stats *st)
 		if (!st->column_sum || !st->column_negative ||
 		    !st->column_class)
 			return BS_ERR_NOMEM;
+		if (st->level->clusters) {
+			st->order = malloc(n * sizeof(*st->order));
+			st->histograms = malloc(n * CLUSTER_BINS *
+						sizeof(*st->histograms));
+			if (!st->order || !st->histograms)
+				return BS_ERR_NOMEM;
+		}
 		st->columns_allocated = n;
 	}
 	memset(st->column_sum, 0, n * sizeof(*st->column_sum));
@@ -121,19 +137,22 @@ static enum bs_result get_columns(struct bs_stats *st)
 
 static enum bs_result get_memory(struct bs_stats *st)
 {
+	size_t n_sample = (size_t)st->level->sample_runs * RUN;
+	size_t n_counts = (size_t)STATS_TABLES(st->level) << 15;
 	enum bs_result res = BS_OK;
 
 	if (!st->scratch) {
 		free(st->sample);
 		free(st->counts);
-		st->sample = malloc(RUNS_MAX * RUN * sizeof(*st->sample));
-		st->counts = malloc(SPLIT_COUNTS_MAX * sizeof(*st->counts));
+		st->sample = malloc(n_sample * sizeof(*st->sample));
+		st->counts = malloc(n_counts * sizeof(*st->counts));
 		st->scratch = malloc(STATS_SCRATCH * sizeof(*st->scratch));
 		if (!st->sample || !st->counts || !st->scratch)
 			return BS_ERR_NOMEM;
 	}
 	/* Not where one row or column is all: a table does the same. */
-	if (!st->width || st->n_rows < 2 || st->n_rows > UINT32_MAX / 256)
+	if (!st->level->tables_log2 || !st->width || st->n_rows < 2 ||
+	    st->n_rows > UINT32_MAX / 256)
 		return BS_OK;
 	if (st->n_rows <= ROWS_MAX && st->width <= UINT32_MAX / 256)
 		res = get_rows(st);
@@ -157,12 +176,14 @@ enum bs_result bs_stats_begin(struct bs_stats *st, unsigned dtype, uint64_t len,
 	st->any = 0;
 	st->all = ~UINT64_C(0);
 	n_runs = div_up(st->n, RUN);
-	st->n_runs = n_runs < RUNS_MAX ? (unsigned)n_runs : RUNS_MAX;
+	st->n_runs = n_runs < st->level->sample_runs ? (unsigned)n_runs
+						     : st->level->sample_runs;
 	st->run = 0;
 	st->n_sample = 0;
 	st->width = width;
 	st->n_rows = width ? div_up(st->n, width) : 0;
 	st->has_rows = st->has_columns = st->has_window = false;
+	memset(&st->classes_of, 0, sizeof(st->classes_of));
 	if (!st->fields || !st->n)
 		return BS_OK;
 	st->run_at = bs_stats_run_at(st, 0);

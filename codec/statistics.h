@@ -7,16 +7,17 @@
 #define BS_STATISTICS_H
 
 #include "bigsmall.h"
+#include "level.h"
 
 #include <stdbool.h>
 
 /*
  * Floats are sampled in runs of neighbours, one at a pseudo-random place of
- * each of up to 1024 equal parts of the blob: a fixed distance would meet the
- * same columns again and again.  Up to a million elements that is all of them.
+ * each of up to 1024 or 4096 equal parts of the blob (level.h): a fixed distance
+ * would meet the same columns again and again.  Up to a million elements that is
+ * all of them.
  */
 #define RUN 1024
-#define RUNS_MAX 1024
 
 /* Larger arrays of scales are not made: 4 and 0.5 MiB. */
 #define ROWS_MAX (UINT64_C(1) << 20)
@@ -27,6 +28,13 @@
 /* Counts of two tables of an F64's 2^15 finest values, see scale.h. */
 #define STATS_SCRATCH (2u << 15)
 
+/* Tables that there are counts for: of two, all values of 16 bits fit. */
+#define STATS_TABLES(level) \
+	(1u << ((level)->tables_log2 ? (level)->tables_log2 : 1))
+
+/* What columns are clustered by (cluster.h), in counts a column. */
+#define CLUSTER_BINS 64
+
 /* Magnitudes are summed up in steps of 1/16 octave. */
 #define SCALE_STEPS_LOG2 4
 
@@ -36,7 +44,20 @@ struct bs_fields {
 	uint8_t mantissa; /* bits of it within the top 16 */
 };
 
+/*
+ * How the classes of rows and columns are made (scale.h).  Zeros: there are
+ * none, and one table.
+ */
+struct bs_split {
+	bool rows;
+	bool columns;
+	uint8_t phases_log2;
+	uint8_t kinds_log2; /* of columns; > 0 only with them */
+	bool is_clustered; /* the kinds are clusters, not shares of signs */
+};
+
 struct bs_stats {
+	const struct bs_level_params *level;
 	unsigned dtype;
 	unsigned unit;
 	const struct bs_fields *fields; /* NULL: no float type */
@@ -49,7 +70,7 @@ struct bs_stats {
 	size_t n_block;
 
 	/* Top 16 bits of the runs that are kept, in order. */
-	uint16_t *sample; /* [RUNS_MAX * RUN], owned */
+	uint16_t *sample; /* [level->sample_runs * RUN], owned */
 	size_t n_sample;
 	unsigned n_runs; /* to be kept */
 	unsigned run; /* the next of them */
@@ -65,10 +86,15 @@ struct bs_stats {
 	uint32_t *column_sum; /* [width] */
 	uint32_t *column_negative; /* [width] */
 	size_t rows_allocated, columns_allocated;
-	uint8_t *row_class; /* scratch of bs_coder_new(), of the same lengths */
-	uint8_t *column_class;
-	uint32_t *counts; /* [SPLIT_COUNTS_MAX], the same, owned */
-	uint64_t *scratch; /* [STATS_SCRATCH], likewise */
+
+	/* Scratch of bs_coder_new(), owned. */
+	uint8_t *row_class; /* [n_rows] */
+	uint8_t *column_class; /* [width] */
+	struct bs_split classes_of; /* whose classes these are */
+	uint64_t *order; /* [width], and the next: only to cluster columns */
+	int16_t *histograms; /* [width][CLUSTER_BINS] */
+	uint32_t *counts; /* [STATS_TABLES(level) << 15] */
+	uint64_t *scratch; /* [STATS_SCRATCH] */
 };
 
 /* Where run j begins, of bs_stats.n_runs in all. */

@@ -13,13 +13,13 @@
 #include "checksum.h"
 #include "coder.h"
 #include "format.h"
+#include "level.h"
 #include "superblock.h"
 
 #include <stdlib.h>
 
 #define PAGE_RECORDS_LOG2 9 /* 512 records: 16 KiB */
 #define POOL_PAGE_FULL 65536
-#define CHUNK_SIZE_LOG2 18 /* see bs_blob_layout() */
 
 struct buffer {
 	uint8_t *p; /* owned */
@@ -29,6 +29,7 @@ struct buffer {
 
 struct bs_writer {
 	struct bs_sink sink;
+	enum bs_level level;
 	enum bs_result failed; /* sticky */
 	uint64_t at; /* where the next bytes go */
 	struct buffer members, extents, names, blobs;
@@ -103,7 +104,8 @@ static enum bs_result flush_page(struct bs_writer *w, struct buffer *page,
 	return BS_OK;
 }
 
-enum bs_result bs_writer_new(struct bs_writer **ret, const struct bs_sink *sink)
+enum bs_result bs_writer_new(struct bs_writer **ret, enum bs_level level,
+			     const struct bs_sink *sink)
 {
 	struct bs_writer *w = calloc(1, sizeof(*w));
 
@@ -111,6 +113,7 @@ enum bs_result bs_writer_new(struct bs_writer **ret, const struct bs_sink *sink)
 	if (!w)
 		return BS_ERR_NOMEM;
 	w->sink = *sink;
+	w->level = level;
 	w->at = SB_LEN;
 	return BS_OK;
 }
@@ -203,18 +206,17 @@ static enum bs_result put_model(struct bs_writer *w,
 
 /* ---- Blobs and chunks --------------------------------------------------- */
 
-/*
- * 256 KiB: 128 KiB would cost 0.05 % more of a file in states and records, 512
- * KiB doubles what a small random read decodes.
- */
-void bs_blob_layout(unsigned dtype, uint64_t file_off, uint64_t len,
-		    struct bs_blob *ret)
+void bs_blob_layout(enum bs_level level, unsigned dtype, uint64_t file_off,
+		    uint64_t len, struct bs_blob *ret)
 {
-	uint64_t size = 1u << CHUNK_SIZE_LOG2, unit = bs_dtype_unit(dtype);
-	uint64_t first = size - file_off % size;
+	const struct bs_level_params *params = bs_level_params(level);
+	uint64_t unit = bs_dtype_unit(dtype), size;
+	uint64_t first;
 
 	memset(ret, 0, sizeof(*ret));
-	first = div_up(first, unit) * unit;
+	size = UINT64_C(1) << (unit > 2 ? params->chunk_size_log2_wide
+					: params->chunk_size_log2);
+	first = div_up(size - file_off % size, unit) * unit;
 	if (first > len)
 		first = len;
 	ret->len = len;
@@ -236,7 +238,7 @@ enum bs_result bs_writer_begin_blob(struct bs_writer *w, unsigned dtype,
 		return w->failed;
 	if (w->is_open || !len || dtype >= BS_DTYPE_N)
 		return fail(w, BS_ERR_PARAM);
-	bs_blob_layout(dtype, file_off, len, &w->blob);
+	bs_blob_layout(w->level, dtype, file_off, len, &w->blob);
 	w->blob.first_chunk = w->n_chunks;
 	if (coder && coder->has_planes) {
 		res = put_model(w, coder, &w->blob.model);
@@ -300,7 +302,7 @@ enum bs_result bs_writer_end_blob(struct bs_writer *w, const uint8_t *digest)
 	put_u64(b + BLOB_FIRST_CHUNK, w->blob.first_chunk);
 	put_u64(b + BLOB_CHUNK_COUNT, w->blob.n_chunks);
 	put_u64(b + BLOB_FIRST_CHUNK_LENGTH, w->blob.first_chunk_len);
-	b[BLOB_CHUNK_SIZE_LOG2] = CHUNK_SIZE_LOG2;
+	b[BLOB_CHUNK_SIZE_LOG2] = (uint8_t)__builtin_ctz(w->blob.chunk_size);
 	b[BLOB_DTYPE] = w->blob.dtype;
 	put_u32(b + BLOB_BASE, NO_BASE);
 	put_u64(b + BLOB_WIDTH, w->blob.width);

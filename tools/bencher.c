@@ -50,6 +50,7 @@ struct work {
 };
 
 struct form {
+	enum bs_level level;
 	struct bst_layout layout;
 	struct job *jobs; /* [n_jobs], owned */
 	size_t n_jobs;
@@ -66,7 +67,7 @@ struct form {
 
 struct mem {
 	struct bs_workspace *ws; /* owned, as is all below */
-	struct bs_stats *stats;
+	struct bs_stats *stats[BS_LEVEL_N];
 	uint8_t *stored; /* [BS_CHUNK_STORED_MAX] */
 	uint8_t *window; /* [WINDOW_LEN] */
 	uint8_t *from, *to; /* [copy_len] */
@@ -94,6 +95,13 @@ static int fail_memory(void)
 
 /* ---- What is measured with ------------------------------------------------- */
 
+static enum bs_level level_of(enum bst_bench_form form)
+{
+	return form == BST_BENCH_INFERENCE ? BS_LEVEL_INFERENCE
+	       : form == BST_BENCH_STORAGE ? BS_LEVEL_STORAGE
+					   : BS_LEVEL_DEFAULT;
+}
+
 static int lay_out(struct form *f, const struct bst_specimen *spec,
 		   enum bst_bench_form form)
 {
@@ -102,11 +110,11 @@ static int lay_out(struct form *f, const struct bst_specimen *spec,
 	int err;
 
 	err = bst_layout_add(&f->layout, "the file", spec->fd, &spec->st,
-			     form == BST_BENCH_OURS && spec->is_safetensors
+			     form != BST_BENCH_ZSTD && spec->is_safetensors
 				     ? BST_LAYOUT_FILE
 				     : BST_LAYOUT_OPAQUE,
 			     0);
-	if (!err && form == BST_BENCH_OURS)
+	if (!err && form != BST_BENCH_ZSTD)
 		err = bst_layout_find_ties(&f->layout);
 	if (err == -EINTR)
 		return BST_EXIT_INTERRUPTED;
@@ -124,7 +132,8 @@ static int lay_out(struct form *f, const struct bst_specimen *spec,
 		if (reg->same_as != BST_NO_REGION)
 			continue;
 		job->region = reg;
-		bs_blob_layout(reg->dtype, reg->off, reg->len, &job->shape);
+		bs_blob_layout(f->level, reg->dtype, reg->off, reg->len,
+			       &job->shape);
 		job->shape.first_chunk = n_chunks;
 		n_chunks += job->shape.n_chunks;
 		f->coded_len += reg->len;
@@ -139,6 +148,7 @@ static int pack(struct form *f, unsigned n_threads)
 {
 	struct bst_pack p = {
 		.n_threads = n_threads,
+		.level = f->level,
 		.layout = &f->layout,
 		.suffix = ".safetensors",
 	};
@@ -208,6 +218,7 @@ static int make_form(struct bst_bencher *b, enum bst_bench_form form)
 	struct form *f = &b->form[form];
 	int code;
 
+	f->level = level_of(form);
 	code = lay_out(f, b->spec, form);
 	if (!code)
 		code = pack(f, b->n_threads);
@@ -246,18 +257,26 @@ static uint8_t *touched(size_t len)
 
 static int make_mem(struct mem *m)
 {
+	unsigned i;
+
 	m->stored = touched(BS_CHUNK_STORED_MAX);
 	m->window = touched(WINDOW_LEN);
-	if (!m->stored || !m->window || bs_workspace_new(&m->ws) != BS_OK ||
-	    bs_stats_new(&m->stats) != BS_OK)
+	if (!m->stored || !m->window || bs_workspace_new(&m->ws) != BS_OK)
 		return fail_memory();
+	for (i = 0; i < BS_LEVEL_N; i++) {
+		if (bs_stats_new(&m->stats[i], i) != BS_OK)
+			return fail_memory();
+	}
 	return BST_EXIT_OK;
 }
 
 static void free_mem(struct mem *m)
 {
+	unsigned i;
+
+	for (i = 0; i < BS_LEVEL_N; i++)
+		bs_stats_free(m->stats[i]);
 	bs_workspace_free(m->ws);
-	bs_stats_free(m->stats);
 	free(m->stored);
 	free(m->window);
 	free(m->from);
@@ -365,6 +384,7 @@ static void hash_whole(struct round *r)
 /* The model of a blob, and its digest. */
 static enum bs_result begin_blob(struct thread *t, struct job *job)
 {
+	struct bs_stats *stats = t->mem->stats[t->r->f->level];
 	const struct bst_region *reg = job->region;
 	const uint8_t *raw = t->r->b->spec->raw + reg->off;
 	uint64_t n = job->shape.n_chunks, want = n, i;
@@ -377,7 +397,7 @@ static enum bs_result begin_blob(struct thread *t, struct job *job)
 		return BS_OK;
 	if (reg->len > SAMPLE_LEN && bs_stats_takes_sample(reg->dtype))
 		want = SAMPLE_LEN / job->shape.chunk_size;
-	res = bs_stats_begin(t->mem->stats, reg->dtype, reg->len, reg->width);
+	res = bs_stats_begin(stats, reg->dtype, reg->len, reg->width);
 	if (res != BS_OK)
 		return res;
 	for (i = 0; i < want; i++) {
@@ -387,9 +407,9 @@ static enum bs_result begin_blob(struct thread *t, struct job *job)
 		bs_blob_chunk_range(&job->shape,
 				    job->shape.first_chunk + i * n / want, &off,
 				    &len);
-		bs_stats_add(t->mem->stats, raw + off, len);
+		bs_stats_add(stats, raw + off, len);
 	}
-	return bs_coder_new(&job->coder, t->mem->stats);
+	return bs_coder_new(&job->coder, stats);
 }
 
 /* The job that has this chunk. */

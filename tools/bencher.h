@@ -15,10 +15,12 @@
 
 #include "specimen.h"
 
-struct bst_bencher; /* threads' memory, and a file in two forms */
+struct bst_bencher; /* threads' memory, and a file in all forms */
 
 enum bst_bench_form {
-	BST_BENCH_OURS, /* as compress makes it */
+	BST_BENCH_OURS, /* as compress makes it, and so on */
+	BST_BENCH_INFERENCE, /* compress --inference */
+	BST_BENCH_STORAGE,
 	BST_BENCH_ZSTD, /* as opaque bytes: chunks by zstd */
 	BST_BENCH_FORMS
 };
@@ -31,7 +33,7 @@ enum bst_bench_what {
 };
 
 /*
- * Make both forms of the specimen, which is borrowed, and memory for up to
+ * Make all forms of the specimen, which is borrowed, and memory for up to
  * 'n_threads'.  Prints a sentence where that fails; returns an exit code.
  */
 int bst_bencher_new(struct bst_bencher **ret, const struct bst_specimen *spec,

@@ -241,6 +241,7 @@ static int run_pack(struct bundler *b, unsigned n_threads)
 
 	pack->layout = &b->layout;
 	pack->n_threads = n_threads;
+	pack->level = b->job->level;
 	pack->member = get_member;
 	pack->ctx = b;
 	pack->n_members = b->tree.n;

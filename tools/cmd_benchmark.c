@@ -59,7 +59,7 @@ struct row {
 	struct series copy, encode, encode_sha256, decode; /* GB/s */
 };
 
-#define ROWS_MAX (5 + BST_PEERS_MAX)
+#define ROWS_MAX (7 + BST_PEERS_MAX)
 
 struct benchmark {
 	struct bst_specimen spec;
@@ -148,24 +148,42 @@ static int is_over(double begin, double budget)
 	return bst_now() - begin > budget;
 }
 
-/* The rows of ours: copies, and both forms, by one thread and by all. */
+static struct row *add_form(struct benchmark *b, enum bst_bench_form form,
+			    unsigned threads)
+{
+	static const char *const names[][2] = {
+		[BST_BENCH_OURS] = { "bigsmall", "default" },
+		[BST_BENCH_INFERENCE] = { "bigsmall", "inference" },
+		[BST_BENCH_STORAGE] = { "bigsmall", "storage" },
+		[BST_BENCH_ZSTD] = { "zstd-chunks", "3" },
+	};
+	double stored = (double)bst_bencher_stored(b->bencher, form);
+	struct row *row =
+		add_row(b, names[form][0], names[form][1], threads, stored);
+
+	if (form != BST_BENCH_ZSTD)
+		snprintf(row->version, BST_PEER_WORD, "%s", bs_version());
+	return row;
+}
+
+/* The rows of ours: copies and the default by one thread and by all, the other
+ * forms by one. */
 static int run_ours(struct benchmark *b)
 {
-	double stored = (double)bst_bencher_stored(b->bencher, BST_BENCH_OURS);
-	double zstd = (double)bst_bencher_stored(b->bencher, BST_BENCH_ZSTD);
-	int is_many = b->n_threads > 1, code = BST_EXIT_OK, i;
-	struct row *copy[2], *ours[2] = { NULL, NULL }, *plain;
+	static const enum bst_bench_form others[] = { BST_BENCH_INFERENCE,
+						      BST_BENCH_STORAGE,
+						      BST_BENCH_ZSTD };
+	int is_many = b->n_threads > 1, code = BST_EXIT_OK, i, k;
+	struct row *copy[2], *ours[2] = { NULL, NULL }, *alone[3];
 	double begin = bst_now();
 
 	copy[0] = add_row(b, "memcpy", "", 1, -1);
 	copy[1] = is_many ? add_row(b, "memcpy", "", b->n_threads, -1) : NULL;
-	ours[0] = add_row(b, "bigsmall", "", 1, stored);
+	ours[0] = add_form(b, BST_BENCH_OURS, 1);
 	if (is_many)
-		ours[1] = add_row(b, "bigsmall", "", b->n_threads, stored);
-	plain = add_row(b, "zstd-chunks", "3", 1, zstd);
-	snprintf(ours[0]->version, BST_PEER_WORD, "%s", bs_version());
-	if (is_many)
-		snprintf(ours[1]->version, BST_PEER_WORD, "%s", bs_version());
+		ours[1] = add_form(b, BST_BENCH_OURS, b->n_threads);
+	for (k = 0; k < 3; k++)
+		alone[k] = add_form(b, others[k], 1);
 	bst_progress_begin("bigsmall", TURNS * (uint64_t)b->spec.len);
 	for (i = 0; i < TURNS && !code; i++) {
 		if (i && is_over(begin, BUDGET))
@@ -174,8 +192,8 @@ static int run_ours(struct benchmark *b)
 		if (!code && is_many)
 			code = take_turn(b, BST_BENCH_OURS, copy[1], ours[1],
 					 1);
-		if (!code)
-			code = take_turn(b, BST_BENCH_ZSTD, NULL, plain, 0);
+		for (k = 0; k < 3 && !code; k++)
+			code = take_turn(b, others[k], NULL, alone[k], 0);
 		bst_progress_add(b->spec.len);
 	}
 	bst_progress_end();

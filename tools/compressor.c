@@ -424,6 +424,7 @@ static int compress_opened(struct work *w)
 	if (use_present(w, &code))
 		return code;
 	w->pack.n_threads = w->n_threads;
+	w->pack.level = job->level;
 	w->pack.suffix = job->suffix;
 	w->pack.mode = w->st.st_mode & 07777;
 	w->pack.mtime_ns = bst_nanoseconds(&w->st.st_mtim);

@@ -27,6 +27,7 @@ struct bst_compress {
 	const char *suffix; /* what the name of the source has after dst's
 			     * stem */
 	const struct stat *found; /* NULL, or which file src has to be */
+	enum bs_level level;
 	int may_replace; /* dst, if it exists */
 	int dry_run;
 	int checks_dir; /* dry_run: that dst's directory is there */

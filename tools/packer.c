@@ -152,7 +152,7 @@ static int begin_stats(struct packer *p, struct worker_mem *mem,
 	enum bs_result res = BS_OK;
 
 	if (!mem->stats)
-		res = bs_stats_new(&mem->stats);
+		res = bs_stats_new(&mem->stats, p->pack->level);
 	if (!res)
 		res = bs_stats_begin(mem->stats, reg->dtype, reg->blob_len,
 				     reg->width);
@@ -354,8 +354,8 @@ static int look_ahead(struct packer *p)
 			return fail(p, BST_EXIT_SYSTEM, "out of memory");
 		par->region = reg;
 		par->task.run = sample_blob;
-		bs_blob_layout(reg->dtype, reg->off, reg->blob_len,
-			       &par->shape);
+		bs_blob_layout(p->pack->level, reg->dtype, reg->off,
+			       reg->blob_len, &par->shape);
 		par->shape.first_chunk = 0;
 		*p->ahead_end = par;
 		p->ahead_end = &par->next;
@@ -713,7 +713,7 @@ static int get_memory(struct packer *p)
 	}
 	if (bs_hash_new(&p->sha, BS_DIGEST_SHA256) != BS_OK ||
 	    bs_hash_new(&p->xxh, BS_DIGEST_XXH3_128) != BS_OK ||
-	    bs_writer_new(&p->writer, &p->sink) != BS_OK)
+	    bs_writer_new(&p->writer, p->pack->level, &p->sink) != BS_OK)
 		return -1;
 	return 0;
 }

@@ -22,6 +22,7 @@ struct bst_amount {
 struct bst_pack {
 	int dst_fd; /* -1: count the bytes, write nothing */
 	unsigned n_threads;
+	enum bs_level level;
 	struct bst_layout *layout; /* blob numbers and digests are set */
 
 	/*

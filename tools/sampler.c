@@ -44,7 +44,7 @@ struct bst_sampler *bst_sampler_new(void)
 	s->raw = malloc(BUF_LEN + 8); /* the encoder may read past the end */
 	s->stored = malloc(BS_CHUNK_STORED_MAX);
 	if (s->raw && s->stored && bs_workspace_new(&s->ws) == BS_OK &&
-	    bs_stats_new(&s->stats) == BS_OK)
+	    bs_stats_new(&s->stats, BS_LEVEL_DEFAULT) == BS_OK)
 		return s;
 	bst_sampler_free(s);
 	return NULL;
@@ -82,7 +82,8 @@ static void choose_part(struct part *p, const struct bst_sample *sample)
 
 	p->sample = sample;
 	p->off = sample->off;
-	bs_blob_layout(sample->dtype, sample->off, sample->len, &p->shape);
+	bs_blob_layout(BS_LEVEL_DEFAULT, sample->dtype, sample->off,
+		       sample->len, &p->shape);
 	p->shape.first_chunk = 0;
 	if (n < STATS_CHUNKS)
 		n = STATS_CHUNKS;
@@ -93,7 +94,7 @@ static void choose_part(struct part *p, const struct bst_sample *sample)
 	if (!row || row > skip)
 		row = bs_dtype_unit(sample->dtype);
 	p->off += skip / row * row;
-	bs_blob_layout(sample->dtype, 0, len, &p->shape);
+	bs_blob_layout(BS_LEVEL_DEFAULT, sample->dtype, 0, len, &p->shape);
 	p->shape.first_chunk = 0;
 }
 
@@ -125,7 +126,7 @@ static int model_len(const struct part *p, const struct bs_coder *coder,
 	struct bs_sink sink = { count_bytes, &sum };
 	struct bs_writer *w;
 	struct bs_blob blob;
-	enum bs_result res = bs_writer_new(&w, &sink);
+	enum bs_result res = bs_writer_new(&w, BS_LEVEL_DEFAULT, &sink);
 
 	if (res != BS_OK)
 		return errno_of(res);
@@ -175,7 +176,8 @@ static int estimate(struct bst_sampler *s, struct bst_sample *sample)
 	size_t len;
 	int err;
 
-	bs_blob_layout(sample->dtype, sample->off, sample->len, &shape);
+	bs_blob_layout(BS_LEVEL_DEFAULT, sample->dtype, sample->off,
+		       sample->len, &shape);
 	choose_part(&part, sample);
 	err = make_coder(s, &part, &coder);
 	n = sample->n_chunks < part.shape.n_chunks ? sample->n_chunks

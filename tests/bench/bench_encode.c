@@ -2,7 +2,9 @@
 /*
  * bench_encode.c - encoding of a file's tensors, by its parts
  *
- * usage: bench_encode [-r ROUNDS] FILE.safetensors
+ * usage: bench_encode [-i | -s] [-r ROUNDS] FILE.safetensors
+ *
+ * By default at the default level; -i: for inference, -s: for storage.
  *
  * Each tensor of 64 KiB or more is counted, gets a model, and is encoded chunk
  * by chunk, in memory, by one thread; what is encoded is thrown away.  No file
@@ -38,6 +40,7 @@ struct bench {
 	struct bs_workspace *ws; /* owned */
 	unsigned char *stored; /* owned */
 	int n_rounds;
+	enum bs_level level;
 	double seconds[N_PARTS];
 	uint64_t raw_len, stored_len;
 };
@@ -84,7 +87,7 @@ static void encode(struct bench *b, const struct bs_coder *coder,
 	size_t len;
 	int round;
 
-	bs_blob_layout(t->dtype, t->off, t->len, &blob);
+	bs_blob_layout(b->level, t->dtype, t->off, t->len, &blob);
 	blob.first_chunk = 0;
 	for (c = 0; c < blob.n_chunks; c++) {
 		double least = 1e9, at;
@@ -178,19 +181,24 @@ int main(int argc, char **argv)
 	size_t i;
 	int c;
 
-	while ((c = getopt(argc, argv, "r:")) != -1) {
-		if (c != 'r')
+	while ((c = getopt(argc, argv, "isr:")) != -1) {
+		if (c == 'r')
+			b.n_rounds = atoi(optarg);
+		else if (c == 'i')
+			b.level = BS_LEVEL_INFERENCE;
+		else if (c == 's')
+			b.level = BS_LEVEL_STORAGE;
+		else
 			return 2;
-		b.n_rounds = atoi(optarg);
 	}
 	if (optind + 1 != argc || b.n_rounds < 1) {
-		fprintf(stderr,
-			"usage: bench_encode [-r ROUNDS] FILE.safetensors\n");
+		fprintf(stderr, "usage: bench_encode [-i | -s] [-r ROUNDS] "
+				"FILE.safetensors\n");
 		return 2;
 	}
 	st = open_file(&b, argv[optind]);
 	b.stored = malloc(BS_CHUNK_STORED_MAX);
-	if (!b.stored || bs_stats_new(&b.stats) != BS_OK ||
+	if (!b.stored || bs_stats_new(&b.stats, b.level) != BS_OK ||
 	    bs_workspace_new(&b.ws) != BS_OK)
 		die("out of memory");
 	for (i = 0; i < bs_st_n_tensors(st); i++) {

@@ -42,7 +42,7 @@ python() {
 	chmod +x "$name"
 }
 
-ours='memcpy memcpy bigsmall bigsmall zstd-chunks'
+ours='memcpy memcpy bigsmall bigsmall bigsmall bigsmall zstd-chunks'
 model m.safetensors 700
 size=$(stat -c %s m.safetensors)
 run 0 compress m.safetensors
@@ -54,27 +54,28 @@ for name in $ours; do
 	prints "^$name .* (.*-.*)"
 done
 prints "^  with the SHA-256 "
-is "lines of the table" 10 "$(grep -vc "^The load" "$log/out")"
+is "lines of the table" 12 "$(grep -vc "^The load" "$log/out")"
 [ ! -s "$log/err" ] || fail "errors: $(cat "$log/err")"
 run 0 benchmark --json -j 2 m.safetensors
 is "names" "$ours" "$(rows)"
-is "threads" "1 2 1 2 1" "$(field '" ".join(str(r["threads"]) for r in j)')"
+is "threads" "1 2 1 2 1 1 1" "$(field '" ".join(str(r["threads"]) for r in j)')"
 is "our size" "$(stat -c %s m.bs)" "$(field \
 	'round(j[2]["ratio"] * j[2]["raw_bytes"])')"
 is "raw bytes" "$size $size" "$(field \
 	'"%d %d" % (j[2]["raw_bytes"], j[2]["file_bytes"])')"
-is "level of zstd" 3 "$(field 'j[4]["level"]')"
+is "levels" "default default inference storage 3" \
+	"$(field '" ".join(r["level"] for r in j[2:])')"
 is "figures of memcpy" "None None None" "$(field \
 	'"%s %s %s" % (j[0]["ratio"], j[0]["encode_gbps"], j[0]["decode_gbps"])')"
 is "no figure with SHA-256" 1,1 "$(field \
 	'",".join(str(sum(r["encode_sha256_gbps"] is None for r in j if
 	r["name"] == name)) for name in ("zstd-chunks", "zstd-chunks"))')"
 run 0 benchmark --json -j 1 m.safetensors
-is "names of one thread" "memcpy bigsmall zstd-chunks" "$(rows)"
+is "names of one thread" "memcpy bigsmall bigsmall bigsmall zstd-chunks" "$(rows)"
 
 # the content of a container, of a bundle, of other files
 run 0 benchmark --json -j 1 m.bs
-is "names of a .bs" "memcpy bigsmall zstd-chunks" "$(rows)"
+is "names of a .bs" "memcpy bigsmall bigsmall bigsmall zstd-chunks" "$(rows)"
 is "bytes of a .bs" "$size" "$(field 'j[1]["raw_bytes"]')"
 mkdir dir
 cp m.safetensors dir/
@@ -142,7 +143,7 @@ says_once
 # a Python that has no peers, and some that fail
 python lacks 'echo zipnn huffman -; echo lmz 1 -; echo zstandard 1 -'
 run 0 benchmark --json -j 1 m.safetensors --python ./lacks
-is "names without peers" "memcpy bigsmall zstd-chunks" "$(rows)"
+is "names without peers" "memcpy bigsmall bigsmall bigsmall zstd-chunks" "$(rows)"
 says_once
 says "has no zipnn, lmz, zstandard; not compared"
 python none-at-all 'exit 0'
@@ -150,7 +151,7 @@ run 0 benchmark --json -j 1 m.safetensors --python ./none-at-all
 says "has no peers"
 python crashes 'kill -SEGV $$'
 run 0 benchmark --json -j 1 m.safetensors --python ./crashes
-is "names of ours" "memcpy bigsmall zstd-chunks" "$(rows)"
+is "names of ours" "memcpy bigsmall bigsmall bigsmall zstd-chunks" "$(rows)"
 says "does not say which peers it has: it was killed by signal 11"
 python fails 'exit 7'
 run 0 benchmark --json -j 1 m.safetensors --python ./fails
@@ -186,13 +187,14 @@ have=$(ls -A /dev/shm)
 BIGSMALL_PEER_SECONDS=2 "$bigsmall" benchmark --json -j 1 m.safetensors \
 	--python ./peers >"$log/out" 2>"$log/err"
 is "exit with peers" 0 $?
-is "names with peers" "memcpy bigsmall zstd-chunks zipnn good" "$(rows)"
-is "version of a peer" 1.0 "$(field 'j[3]["version"]')"
+is "names with peers" \
+	"memcpy bigsmall bigsmall bigsmall zstd-chunks zipnn good" "$(rows)"
+is "version of a peer" 1.0 "$(field 'j[5]["version"]')"
 is "figures of a peer" True "$(field \
-	"abs(j[3]['encode_gbps'] - $size / 0.5e9) < 1e-5 and \
-abs(j[3]['decode_gbps'] - $size / 0.25e9) < 1e-5 and \
-abs(j[3]['ratio'] - 1000 / $size) < 1e-5")"
-is "turns" "5 1" "$(field '"%d %d" % (j[3]["turns"], j[4]["turns"])')"
+	"abs(j[5]['encode_gbps'] - $size / 0.5e9) < 1e-5 and \
+abs(j[5]['decode_gbps'] - $size / 0.25e9) < 1e-5 and \
+abs(j[5]['ratio'] - 1000 / $size) < 1e-5")"
+is "turns" "5 1" "$(field '"%d %d" % (j[5]["turns"], j[6]["turns"])')"
 says "crash 1 is left out: it was killed by signal 11"
 says "fail 1 is left out: it cannot"
 says "chat 1 is left out: its answer is not understood"

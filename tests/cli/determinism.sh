@@ -63,6 +63,28 @@ for threads in 1 4; do
 	same m.safetensors back
 done
 
+# and so at the other levels, which are not the same as one another
+for level in inference storage; do
+	run 0 compress -j 1 --$level m.safetensors -o $level.bs
+	cmp -s first.bs $level.bs && fail "--$level does nothing"
+	for threads in 2 4; do
+		run 0 compress -j $threads --$level m.safetensors -o again.bs \
+			--force
+		same $level.bs again.bs
+	done
+	export BIGSMALL_CPU=scalar
+	run 0 compress --$level m.safetensors -o again.bs --force
+	unset BIGSMALL_CPU
+	same $level.bs again.bs
+	run 0 decompress $level.bs -o back --force
+	same m.safetensors back
+done
+cmp -s inference.bs storage.bs && fail "two levels are the same"
+smaller=$(stat -c %s storage.bs)
+[ "$smaller" -lt "$(stat -c %s first.bs)" ] || fail "--storage is larger"
+run 2 compress --storage --inference m.safetensors
+says "exclude each other"
+
 # of the file itself only its time and its mode are in there
 touch -d "2001-01-01" other/renamed.safetensors
 run 0 compress other/renamed.safetensors --force

@@ -73,10 +73,11 @@ static inline void encode_blob(struct bs_writer *w, struct bs_workspace *ws,
 	struct bs_blob b;
 	size_t seen = piece->len;
 
-	bs_blob_layout(piece->dtype, file_off, piece->len, &b);
+	bs_blob_layout(BS_LEVEL_DEFAULT, piece->dtype, file_off, piece->len,
+		       &b);
 	if (piece->is_sample)
 		seen = b.first_chunk_len;
-	MUST(!bs_stats_new(&st));
+	MUST(!bs_stats_new(&st, BS_LEVEL_DEFAULT));
 	MUST(!bs_stats_begin(st, piece->dtype, piece->len, piece->width));
 	bs_stats_add(st, piece->data, seen);
 	MUST(!bs_coder_new(&coder, st));
@@ -101,7 +102,8 @@ static inline size_t encode_container(uint8_t **ret, const struct piece *pieces,
 	uint64_t len;
 	size_t i;
 
-	MUST(ext && !bs_workspace_new(&ws) && !bs_writer_new(&w, &sink));
+	MUST(ext && !bs_workspace_new(&ws) &&
+	     !bs_writer_new(&w, BS_LEVEL_DEFAULT, &sink));
 	for (i = 0; i < n; i++) {
 		ext[i].off = m.size;
 		ext[i].len = pieces[i].len;

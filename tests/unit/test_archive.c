@@ -59,7 +59,7 @@ static void put_blob(struct bs_writer *w, unsigned dtype, uint64_t off,
 	size_t n;
 
 	assert_non_null(stored);
-	assert_int_equal(bs_stats_new(&st), BS_OK);
+	assert_int_equal(bs_stats_new(&st, BS_LEVEL_DEFAULT), BS_OK);
 	assert_int_equal(bs_stats_begin(st, dtype, len, 0), BS_OK);
 	bs_stats_add(st, raw, len);
 	assert_int_equal(bs_coder_new(&coder, st), BS_OK);
@@ -116,7 +116,7 @@ static void file_new(struct file *f, const struct part *parts, size_t n_parts)
 	f->len += n_parts ? parts[0].len : 0;
 	f->raw = malloc(f->len + 1);
 	assert_true(f->raw && ext);
-	assert_int_equal(bs_writer_new(&w, &sink), BS_OK);
+	assert_int_equal(bs_writer_new(&w, BS_LEVEL_DEFAULT, &sink), BS_OK);
 	for (i = 0; i < n_parts; i++) {
 		ext[i].off = pos;
 		ext[i].len = parts[i].len;
@@ -391,7 +391,8 @@ static void test_writer_misuse(void **state)
 	suffix[BS_SUFFIX_MAX + 1] = '\0';
 	m.n_extents = 1;
 	for (i = 0; i < 5; i++) {
-		assert_int_equal(bs_writer_new(&w, &sink), BS_OK);
+		assert_int_equal(bs_writer_new(&w, BS_LEVEL_DEFAULT, &sink),
+				 BS_OK);
 		ext.off = i == 0;
 		ext.len = i == 1 ? 0 : 10;
 		m.size = i == 2 ? 11 : 10;
@@ -731,7 +732,8 @@ static void test_failing_sink(void **state)
 		struct bs_blob b;
 
 		bad.countdown = n++;
-		assert_int_equal(bs_writer_new(&w, &sink), BS_OK);
+		assert_int_equal(bs_writer_new(&w, BS_LEVEL_DEFAULT, &sink),
+				 BS_OK);
 		res = bs_writer_begin_blob(w, BS_DTYPE_BYTES, NULL, 0, 5,
 					   &ext.blob, &b);
 		if (!res)

@@ -69,7 +69,7 @@ static void make_bundle(struct memory *box, const struct entry *entries,
 	size_t i;
 
 	memset(box, 0, sizeof(*box));
-	assert_int_equal(bs_writer_new(&w, &sink), BS_OK);
+	assert_int_equal(bs_writer_new(&w, BS_LEVEL_DEFAULT, &sink), BS_OK);
 	add_blob(w);
 	for (i = 0; i < n; i++)
 		add_entry(w, &entries[i]);

@@ -103,12 +103,12 @@ static void one_make(struct one *o, const uint8_t *raw, size_t len,
 	uint64_t no, total;
 
 	memset(o, 0, sizeof(*o));
-	assert_int_equal(bs_stats_new(&st), BS_OK);
+	assert_int_equal(bs_stats_new(&st, BS_LEVEL_DEFAULT), BS_OK);
 	assert_int_equal(bs_stats_begin(st, dtype, len, 0), BS_OK);
 	bs_stats_add(st, raw, seen);
 	assert_int_equal(bs_coder_new(&coder, st), BS_OK);
 	bs_stats_free(st);
-	assert_int_equal(bs_writer_new(&w, &sink), BS_OK);
+	assert_int_equal(bs_writer_new(&w, BS_LEVEL_DEFAULT, &sink), BS_OK);
 	assert_int_equal(bs_writer_begin_blob(w, dtype, coder, 0, len, &no,
 					      &o->blob),
 			 BS_OK);

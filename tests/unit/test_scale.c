@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 static struct bs_workspace *ws;
+static enum bs_level level;
 
 enum kind {
 	SCALED, /* rows and columns of different scale */
@@ -23,6 +24,7 @@ enum kind {
 	CONSTANT_COLUMNS,
 	STRANGE, /* NaN, infinities, the largest and the least */
 	SPARSE,
+	SHAPES, /* columns of several distributions */
 	PLAIN,
 	RANDOM,
 	N_KINDS
@@ -33,6 +35,20 @@ static double scale_of(uint64_t i)
 	static const double steps[] = { 1, 0.1, 3, 0.7, 20, 1.5, 0.02, 5 };
 
 	return steps[(i * 5 + i / 8) % 8];
+}
+
+/* One of eight distributions: of one sign, narrow, with gaps, long-tailed. */
+static double shaped(uint64_t shape, double noise, uint64_t *seed)
+{
+	double v = fabs(noise);
+
+	if (shape & 1)
+		v = 0.02 + v / 8;
+	if (shape & 2)
+		v *= random_u64(seed) % 4 ? 1 : 0.05;
+	if (shape & 4)
+		v *= exp2((double)random_normal(seed));
+	return random_u64(seed) % 8 < shape ? v : -v;
 }
 
 static double value(enum kind kind, uint64_t row, uint64_t column,
@@ -66,6 +82,8 @@ static double value(enum kind kind, uint64_t row, uint64_t column,
 		default:
 			return noise * scale_of(row);
 		}
+	case SHAPES:
+		return shaped(column * 7 / 4 % 8, noise, seed);
 	case SPARSE:
 		return random_u64(seed) % 3 ? 0 : noise * scale_of(row);
 	default:
@@ -130,7 +148,7 @@ static struct bs_coder *choose(const uint8_t *raw, size_t len, unsigned dtype,
 	struct bs_stats *st;
 	size_t at, n;
 
-	assert_int_equal(bs_stats_new(&st), BS_OK);
+	assert_int_equal(bs_stats_new(&st, level), BS_OK);
 	/* What went before leaves nothing behind. */
 	assert_int_equal(bs_stats_begin(st, BS_DTYPE_F32, 400, 5), BS_OK);
 	bs_stats_add(st, raw, len < 400 ? len / 4 * 4 : 400);
@@ -220,7 +238,7 @@ static struct one round_trip(const uint8_t *raw, size_t len, unsigned dtype,
 	struct bs_blob b;
 	uint64_t no, total;
 
-	assert_int_equal(bs_writer_new(&w, &sink), BS_OK);
+	assert_int_equal(bs_writer_new(&w, level, &sink), BS_OK);
 	/* Chunks begin within a row. */
 	assert_int_equal(bs_writer_begin_blob(w, dtype, coder, 200004, len, &no,
 					      &b),
@@ -235,7 +253,7 @@ static struct one round_trip(const uint8_t *raw, size_t len, unsigned dtype,
 	return o;
 }
 
-static void test_everything(void **state)
+static void everything(void)
 {
 	static const unsigned dtypes[] = { BS_DTYPE_BF16, BS_DTYPE_F16,
 					   BS_DTYPE_F32, BS_DTYPE_F64,
@@ -246,7 +264,6 @@ static void test_everything(void **state)
 	uint64_t seed = 11;
 	unsigned d, k, w;
 
-	(void)state;
 	for (d = 0; d < sizeof(dtypes) / sizeof(dtypes[0]); d++)
 		for (k = 0; k < N_KINDS; k++)
 			for (w = 0; w < sizeof(widths) / sizeof(widths[0]);
@@ -265,6 +282,63 @@ static void test_everything(void **state)
 				free(o.mem.p);
 				free(raw);
 			}
+}
+
+static void test_everything(void **state)
+{
+	(void)state;
+	everything();
+	level = BS_LEVEL_INFERENCE;
+	everything();
+	level = BS_LEVEL_STORAGE;
+	everything();
+	level = BS_LEVEL_DEFAULT;
+}
+
+/* Each level is denser than the next faster one, by as much as what it knows
+ * of columns is worth; and what it does is seen in the model. */
+static void test_levels(void **state)
+{
+	static const struct {
+		enum kind kind;
+		unsigned tables_log2; /* for storage */
+		double gain; /* of it, and of the default over inference */
+		double gain_default;
+	} cases[] = {
+		{ SHAPES, 5, 0.04, 0.03 },
+		{ SCALED, 3, 0.001, 0.10 },
+		{ PLAIN, 0, 0, -0.0005 },
+	};
+	uint64_t seed = 18;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t n = 1024 * 600, len = 2 * n;
+		uint8_t *raw =
+			make(BS_DTYPE_BF16, cases[i].kind, n, 1024, &seed);
+		struct one normal, fast, dense;
+
+		normal = round_trip(raw, len, BS_DTYPE_BF16, 1024, len, len);
+		level = BS_LEVEL_INFERENCE;
+		fast = round_trip(raw, len, BS_DTYPE_BF16, 1024, len, len);
+		level = BS_LEVEL_STORAGE;
+		dense = round_trip(raw, len, BS_DTYPE_BF16, 1024, len, len);
+		level = BS_LEVEL_DEFAULT;
+		assert_int_equal(fast.desc.planes[0].table_log2, 0);
+		assert_true(fast.desc.planes[0].row_classes == NO_REFERENCE);
+		assert_true(fast.desc.planes[0].column_classes == NO_REFERENCE);
+		assert_int_equal(dense.desc.planes[0].table_log2,
+				 cases[i].tables_log2);
+		assert_true((double)dense.mem.len <
+			    (1 - cases[i].gain) * (double)normal.mem.len);
+		assert_true((double)normal.mem.len <
+			    (1 - cases[i].gain_default) * (double)fast.mem.len);
+		free(normal.mem.p);
+		free(fast.mem.p);
+		free(dense.mem.p);
+		free(raw);
+	}
 }
 
 /* Blobs larger than the sample, too: 300 rows are 1.2 million. */
@@ -354,7 +428,7 @@ static void test_far(void **state)
 }
 
 /* However the blob is cut for counting, the container is the same. */
-static void test_any_pieces(void **state)
+static void any_pieces(void)
 {
 	static const size_t steps[] = { 8, 24, 1000, 2048, 65536 };
 	size_t n = 150 * 1000;
@@ -364,7 +438,6 @@ static void test_any_pieces(void **state)
 		round_trip(raw, 4 * n, BS_DTYPE_F32, 1000, 4 * n, 4 * n);
 	unsigned i;
 
-	(void)state;
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		struct one o = round_trip(raw, 4 * n, BS_DTYPE_F32, 1000, 4 * n,
 					  steps[i]);
@@ -375,6 +448,15 @@ static void test_any_pieces(void **state)
 	}
 	free(whole.mem.p);
 	free(raw);
+}
+
+static void test_any_pieces(void **state)
+{
+	(void)state;
+	any_pieces();
+	level = BS_LEVEL_STORAGE;
+	any_pieces();
+	level = BS_LEVEL_DEFAULT;
 }
 
 /* A sample at equal distances would meet one quarter of these columns. */
@@ -439,6 +521,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_scales_pay),
 		cmocka_unit_test(test_unseen),
 		cmocka_unit_test(test_far),
