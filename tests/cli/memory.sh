@@ -15,10 +15,10 @@ python3 - <<'PYTHON' || exit 1
 import json, random, struct
 rng = random.Random(17)
 
-def write(path, sizes, name, fill):
+def write(path, sizes, name, fill, width=1):
     head, end = {}, 0
     for i, n in enumerate(sizes):
-        head[name % i] = {"dtype": "BF16", "shape": [n // 2],
+        head[name % i] = {"dtype": "BF16", "shape": [n // 2 // width, width],
                           "data_offsets": [end, end + n]}
         end += n
     text = json.dumps(head, separators=(",", ":")).encode()
@@ -34,8 +34,9 @@ def write(path, sizes, name, fill):
 raw = bytearray(8 << 20)
 raw[0::2] = rng.randbytes(4 << 20)
 raw[1::2] = bytes(60 + c % 3 for c in rng.randbytes(4 << 20))
-# one tensor, so nothing is tied; dense, so each chunk takes its room
-write("large.safetensors", [320 << 20], "t%d", bytes(raw))
+# one tensor, so nothing is tied; dense, so each chunk takes its room; as many
+# columns as are looked at
+write("large.safetensors", [320 << 20], "t%d", bytes(raw), 65536)
 # 150,000 tensors of a header of nearly 16 MiB, which are merged
 write("tiny.safetensors", [4] * 150000, "model.layers.%d.weight.x", b"")
 # 20,000 tensors that are not
@@ -90,6 +91,7 @@ for name in large tiny many; do
 	done
 	within $src 1 info $name.bs
 	rm back
+	within $src 4 compress -j 4 --storage $src --force
 	[ $name = many ] && within $src "$(nproc)" verify $name.bs
 	rm $src $name.bs
 done
