@@ -8,8 +8,9 @@
 
 #include "fuzz.h"
 
-/* One blob to be. */
+/* One blob to be; all of a container have one level. */
 struct piece {
+	enum bs_level level;
 	uint8_t dtype;
 	uint8_t is_sample; /* statistics of the first chunk only */
 	const uint8_t *data;
@@ -73,11 +74,10 @@ static inline void encode_blob(struct bs_writer *w, struct bs_workspace *ws,
 	struct bs_blob b;
 	size_t seen = piece->len;
 
-	bs_blob_layout(BS_LEVEL_DEFAULT, piece->dtype, file_off, piece->len,
-		       &b);
+	bs_blob_layout(piece->level, piece->dtype, file_off, piece->len, &b);
 	if (piece->is_sample)
 		seen = b.first_chunk_len;
-	MUST(!bs_stats_new(&st, BS_LEVEL_DEFAULT));
+	MUST(!bs_stats_new(&st, piece->level));
 	MUST(!bs_stats_begin(st, piece->dtype, piece->len, piece->width));
 	bs_stats_add(st, piece->data, seen);
 	MUST(!bs_coder_new(&coder, st));
@@ -103,7 +103,7 @@ static inline size_t encode_container(uint8_t **ret, const struct piece *pieces,
 	size_t i;
 
 	MUST(ext && !bs_workspace_new(&ws) &&
-	     !bs_writer_new(&w, BS_LEVEL_DEFAULT, &sink));
+	     !bs_writer_new(&w, n ? pieces[0].level : BS_LEVEL_DEFAULT, &sink));
 	for (i = 0; i < n; i++) {
 		ext[i].off = m.size;
 		ext[i].len = pieces[i].len;

@@ -3,8 +3,8 @@
  * fuzz_roundtrip.c - any bytes as weights: compressed, they come back the same
  *
  * Input: the dtype and whether the statistics are a sample's, one byte; how
- * often the rest is repeated (rarely often: it is slow) and how wide rows are,
- * one byte; the weights.
+ * often the rest is repeated (rarely often: it is slow), how wide rows are and
+ * the level, one byte; the weights.
  */
 
 #include "encode.h"
@@ -78,6 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	piece.is_sample = data[0] >> 7;
 	n = data[1] < 250 ? 1 + data[1] % 4u : LEN_MAX;
 	width = data[1] % 8;
+	piece.level = data[1] / 8 % BS_LEVEL_N;
 	data += 2;
 	size -= 2;
 	if (n > LEN_MAX / size)

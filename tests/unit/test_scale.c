@@ -269,12 +269,15 @@ static void everything(void)
 			for (w = 0; w < sizeof(widths) / sizeof(widths[0]);
 			     w++) {
 				size_t unit = bs_dtype_unit(dtypes[d]);
-				size_t n = 60000, seen = n * unit;
+				size_t n = 60000, seen;
 				uint8_t *raw;
 				struct one o;
 
-				if ((k + w + d) % 3 == 0)
-					seen = n / 3 * unit;
+				/* Enough for more tables. */
+				if (level == BS_LEVEL_STORAGE)
+					n = 140000;
+				seen = (k + w + d) % 3 ? n : n / 3;
+				seen *= unit;
 				raw = make(dtypes[d], (enum kind)k, n,
 					   widths[w], &seed);
 				o = round_trip(raw, n * unit, dtypes[d],
