@@ -5,10 +5,11 @@
 #
 # usage: sh tests/run.sh [CTEST OPTION]...	e.g. -L unit, -R fs/damage
 #
-# Four builds: as released, with everything; with AddressSanitizer and
+# Five builds: as released, with everything; with AddressSanitizer and
 # UndefinedBehaviorSanitizer the unit tests, the fuzzers' corpora and the mount;
 # with ThreadSanitizer what has threads; for aarch64 the unit tests and the
-# corpora, under emulation.  With options, the first alone.
+# corpora, under emulation; by clang what a compiler can change.  With options,
+# the first alone.
 # Exit 0: every test passed, or was skipped and said why.
 
 set -eu
@@ -58,4 +59,7 @@ fi
 build_and_test asan -L 'unit|fuzz|fs'
 build_and_test tsan -R 'unit/test_cache|unit/test_uring|fs/|cli/interrupt'
 test_aarch64
+# Not what takes long by what it writes or waits for.
+build_and_test clang -L 'unit|fuzz|golden|cli' \
+	-E 'cli/(benchmark|interrupt|memory|replace|replace_killed|sparse)$'
 build_and_test test

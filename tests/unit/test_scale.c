@@ -91,10 +91,29 @@ static double value(enum kind kind, uint64_t row, uint64_t column,
 	}
 }
 
+/* The nearest of the floats of so many bits; what is too large is infinite. */
+static uint16_t narrow(double v, int exponent, int mantissa)
+{
+	int bias = (1 << (exponent - 1)) - 1, e = 1 - bias;
+	int infinite = ((1 << exponent) - 1) << mantissa;
+	int sign = signbit(v) ? 1 << (exponent + mantissa) : 0;
+	double a = fabs(v);
+
+	if (isnan(v))
+		return (uint16_t)(infinite | 1);
+	if (a >= ldexp(1, bias + 1))
+		return (uint16_t)(sign | infinite);
+	if (a >= ldexp(1, e))
+		e = ilogb(a);
+	/* Rounding up may carry into the exponent. */
+	return (uint16_t)(sign | (((e + bias - 1) << mantissa) +
+				  (int)lrint(ldexp(a, mantissa - e))));
+}
+
 static void put_value(uint8_t *p, unsigned dtype, double v)
 {
 	float f = (float)v;
-	_Float16 h = (_Float16)v;
+	uint16_t half = narrow(v, 5, 10);
 	uint32_t u;
 
 	memcpy(&u, &f, sizeof(u));
@@ -103,7 +122,7 @@ static void put_value(uint8_t *p, unsigned dtype, double v)
 		memcpy(p, (uint8_t *)&u + 2, 2);
 		break;
 	case BS_DTYPE_F16:
-		memcpy(p, &h, 2);
+		memcpy(p, &half, 2);
 		break;
 	case BS_DTYPE_F64:
 		memcpy(p, &v, 8);
