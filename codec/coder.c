@@ -8,7 +8,8 @@
  * where columns have a mean (peers and theory: docs/performance.md).  What the
  * scales of its row and its column tell of an exponent is scale.c's.  The low
  * mantissa bits of 16-bit floats are noise and stay raw; the low bytes of wider
- * floats and of integers get a table a chunk where that pays.
+ * floats and of integers get a table a chunk where that pays.  Floats of 8 bits
+ * are all top bits: scales still tell 0.4 % of a file of them.
  *
  * Costs are whole numbers of 1/65536 bits, for the sample: no machine rounds
  * them otherwise.
@@ -210,12 +211,16 @@ static uint64_t share(const struct bs_stats *st, uint64_t cost)
 	       cost % st->n * st->n_sample / st->n;
 }
 
+/* A float of one byte may have no raw bits, of which the lanes would carry 128
+ * bytes in every chunk. */
+#define CARRIED_BITS 1024
+
 struct float_choice {
 	struct bs_split split;
 	unsigned t; /* mantissa bits */
 	bool with_sign;
 	struct plane_choice plane;
-	uint64_t cost; /* of the sample's top 16 bits, all included */
+	uint64_t cost; /* of the sample's top bits, all included */
 };
 
 /* The counts of a split, seen from some octave on. */
@@ -298,9 +303,10 @@ static unsigned n_pieces(unsigned width)
 static void try_float(struct bs_stats *st, const struct bs_split *split,
 		      struct float_choice *best)
 {
+	unsigned top = st->fields->top, below = 16 - top;
 	/* A raw piece more costs about a tenth of the decoding time. */
 	const uint64_t piece_cost =
-		st->n_sample * 16 * BIT / st->level->piece_gain;
+		st->n_sample * top * BIT / st->level->piece_gain;
 	bool is_split = split->rows || split->columns;
 	unsigned s, t;
 	struct values v = { 0 };
@@ -313,12 +319,12 @@ static void try_float(struct bs_stats *st, const struct bs_split *split,
 	bs_split_classes(st, split);
 	bs_split_count(st, split, st->n_runs);
 	if (is_split)
-		shared = st->n_sample * 16 * BIT / st->level->split_gain +
+		shared = st->n_sample * top * BIT / st->level->split_gain +
 			 share(st, bs_split_side_cost(st, split));
 	find_start(&f, is_split);
 	v.has_others = st->n_sample < st->n || f.has_others;
 	v.prob_bits = f.n_tables > 1 ? st->level->prob_bits : PROB_BITS_MAX;
-	for (t = 0; t <= TOP_MAX; t++) {
+	for (t = 0; t <= TOP_MAX && t + below <= st->fields->mantissa; t++) {
 		for (s = 0; s < 2; s++) {
 			v.width = st->fields->exponent + t + s;
 			c.split = *split;
@@ -328,9 +334,12 @@ static void try_float(struct bs_stats *st, const struct bs_split *split,
 			choose_tables(&v, &c.plane);
 			c.plane.base += f.start >> (TOP_MAX - t) >> !s;
 			c.cost = c.plane.cost + shared +
-				 st->n_sample * (16 - v.width) * BIT +
-				 piece_cost * n_pieces(16 - v.width) +
+				 st->n_sample * (top - v.width) * BIT +
+				 piece_cost * n_pieces(top - v.width) +
 				 share(st, c.plane.side);
+			if (v.width == top)
+				c.cost += st->n_sample * CARRIED_BITS * BIT >>
+					  st->level->chunk_size_log2;
 			if (c.cost < best->cost)
 				*best = c;
 		}
@@ -389,7 +398,7 @@ static enum bs_result add_classes(struct bs_coder *coder, struct bs_stats *st,
 
 static void choose_float(struct bs_stats *st, struct float_choice *best)
 {
-	unsigned rest = 16 - (st->fields->exponent + 3u);
+	unsigned rest = st->fields->top - (st->fields->exponent + 3u);
 	static const struct bs_split none;
 	struct bs_split split;
 	uint64_t plain;
@@ -407,18 +416,18 @@ static enum bs_result float_model(struct bs_coder *coder, struct bs_stats *st,
 				  uint64_t *ret_cost)
 {
 	const struct bs_fields *f = st->fields;
-	unsigned low = 8 * st->unit - 16, rest;
+	unsigned low = 8 * st->unit - f->top, rest;
 	struct float_choice c;
 	struct bs_plane *p;
 	enum bs_result res;
 
 	choose_float(st, &c);
 	*ret_cost = c.cost;
-	rest = f->mantissa - c.t;
+	rest = f->top - 1u - f->exponent - c.t;
 	p = add_plane(&coder->desc, PLANE_CODED);
 	add_part(p, low + rest, f->exponent + c.t);
 	if (c.with_sign)
-		add_part(p, low + 15, 1);
+		add_part(p, low + f->top - 1, 1);
 	res = add_coded(coder, p, &c.plane, bs_split_log2(&c.split));
 	if (!res)
 		res = add_classes(coder, st, &c.split);
@@ -427,10 +436,10 @@ static enum bs_result float_model(struct bs_coder *coder, struct bs_stats *st,
 	if (rest || !c.with_sign) {
 		p = add_plane(&coder->desc, PLANE_RAW);
 		if (!c.with_sign)
-			add_part(p, low + 15, 1);
+			add_part(p, low + f->top - 1, 1);
 		add_part(p, low, rest);
 	}
-	add_low_bytes(coder, st, 16);
+	add_low_bytes(coder, st, f->top);
 	return res;
 }
 
@@ -472,22 +481,6 @@ static bool is_repetitive(struct bs_stats *st)
 	return most > n / 4;
 }
 
-static bool is_repetitive_bytes(const struct bs_stats *st)
-{
-	uint64_t most = 0;
-	unsigned i;
-
-	for (i = 0; i < 256; i++)
-		most = st->count[i] > most ? st->count[i] : most;
-	return most > st->seen / 4;
-}
-
-static bool is_float8(unsigned dtype)
-{
-	return dtype == BS_DTYPE_F8_E4M3 || dtype == BS_DTYPE_F8_E5M2 ||
-	       dtype == BS_DTYPE_F8_E8M0;
-}
-
 /* What a model costs beside its tables and classes: object headers and padding
  * included. */
 static uint64_t model_cost(const struct bs_coder *coder)
@@ -505,7 +498,7 @@ static enum bs_result choose_model(struct bs_coder *coder, struct bs_stats *st)
 	if (st->fields) {
 		coder->try_zstd = is_repetitive(st);
 		res = float_model(coder, st, &cost);
-		raw_cost = 16 * BIT * st->n_sample;
+		raw_cost = st->fields->top * BIT * st->n_sample;
 		cost += share(st, model_cost(coder));
 		/* Wider elements may gain by their low bytes; a chunk that does
 		 * not is stored raw all the same. */
@@ -513,8 +506,7 @@ static enum bs_result choose_model(struct bs_coder *coder, struct bs_stats *st)
 			cost = 0;
 		coder->has_planes = cost < raw_cost;
 	} else if (st->unit == 1) {
-		coder->try_zstd = !is_float8(st->dtype) ||
-				  is_repetitive_bytes(st);
+		coder->try_zstd = true;
 		res = byte_model(coder, st, &cost);
 		raw_cost = 8 * BIT * st->seen;
 		coder->has_planes = cost + model_cost(coder) < raw_cost;

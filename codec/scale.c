@@ -288,7 +288,7 @@ static void try_split(struct search *s, struct bs_split split)
 		cost += (uint64_t)(split.kinds_log2 << 16) * st->width * n /
 			st->n_sample;
 	if (split.rows || split.columns)
-		cost += (n << 16) * 16 / st->level->split_gain;
+		cost += (n << 16) * st->fields->top / st->level->split_gain;
 	else
 		s->plain = cost / n;
 	if (cost < s->cost) {

@@ -21,9 +21,11 @@
 
 static const struct bs_fields *fields_of(unsigned dtype)
 {
-	static const struct bs_fields bf16 = { 8, 7 };
-	static const struct bs_fields f16 = { 5, 10 };
-	static const struct bs_fields f64 = { 11, 4 };
+	static const struct bs_fields bf16 = { 8, 7, 16 };
+	static const struct bs_fields f16 = { 5, 10, 16 };
+	static const struct bs_fields f64 = { 11, 4, 16 };
+	static const struct bs_fields e4m3 = { 4, 11, 8 };
+	static const struct bs_fields e5m2 = { 5, 10, 8 };
 
 	switch (dtype) {
 	case BS_DTYPE_BF16:
@@ -34,6 +36,10 @@ static const struct bs_fields *fields_of(unsigned dtype)
 		return &f16;
 	case BS_DTYPE_F64:
 		return &f64;
+	case BS_DTYPE_F8_E4M3:
+		return &e4m3;
+	case BS_DTYPE_F8_E5M2:
+		return &e5m2;
 	default:
 		return NULL;
 	}
@@ -311,6 +317,11 @@ static void take_top(struct bs_stats *st, const uint8_t *p, uint16_t *v,
 	uint32_t any32 = 0, all32 = UINT32_MAX;
 	size_t i;
 
+	if (st->unit == 1) {
+		for (i = 0; i < n; i++)
+			v[i] = (uint16_t)(p[i] << 8);
+		return;
+	}
 	if (st->unit == 2) {
 		memcpy(v, p, 2 * n);
 		return;
@@ -358,7 +369,7 @@ void bs_stats_add(struct bs_stats *st, const void *data, size_t len)
 	size_t n = len / st->unit, m, i;
 	const uint8_t *p = data;
 
-	if (st->unit == 1) {
+	if (st->unit == 1 && !st->fields) {
 		for (i = 0; i < n; i++)
 			st->count[p[i]]++;
 		st->seen += n;

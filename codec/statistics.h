@@ -38,10 +38,12 @@
 /* Magnitudes are summed up in steps of 1/16 octave. */
 #define SCALE_STEPS_LOG2 4
 
-/* Fields of the float types that we split, in the top 16 bits. */
+/* Fields of the float types that we split, in the top 16 bits; those of 8 bits
+ * have zeros below them. */
 struct bs_fields {
 	uint8_t exponent; /* bits */
 	uint8_t mantissa; /* bits of it within the top 16 */
+	uint8_t top; /* bits of the 16 that are there */
 };
 
 /*
