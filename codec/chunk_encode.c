@@ -8,10 +8,6 @@
  * escapes grow downwards from the ends of their buffers.
  */
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1 /* memrchr() */
-#endif
-
 #include "bits.h"
 #include "checksum.h"
 #include "coder.h"
@@ -35,7 +31,10 @@ struct encoding {
 	uint32_t n_escapes[PLANES_MAX];
 	uint8_t *escapes; /* those written so far begin here */
 	struct bs_rans_enc rans;
+	uint16_t local_entry[1][SYMBOLS_MAX];
+	uint16_t local_has[1][SYMBOLS_MAX / 16];
 	struct bs_enc_symbol local_enc[SYMBOLS_MAX];
+	uint32_t local_packed[SYMBOLS_MAX];
 };
 
 static enum bs_result make_buffers(struct bs_workspace *ws)
@@ -68,44 +67,26 @@ static size_t pattern_len(const uint8_t *raw, size_t len)
 
 /* ---- Raw section -------------------------------------------------------- */
 
-/* Bits [first, first + bits) of a plane's value, for n elements at 'src'. */
-static void take_piece(const struct encoding *e, const struct bs_plane *p,
-		       unsigned first, unsigned bits, const uint8_t *src,
-		       uint8_t *dst, size_t n)
+/* Where bits [first, first + n) of a plane's value are.  Returns in how many
+ * places. */
+static unsigned find_bits(const struct bs_plane *p, unsigned first, unsigned n,
+			  struct bs_bits *ret)
 {
 	struct bs_segment seg[PARTS_MAX];
-	unsigned n_seg = bs_segments(p, first, bits, seg), s;
+	unsigned n_seg = bs_segments(p, first, n, seg), i;
 
-	for (s = 0; s < n_seg; s++)
-		bs_plane_take8(dst, src, e->unit, n, seg[s].lo, seg[s].bits,
-			       seg[s].src_shift);
-}
-
-static void put_piece(struct encoding *e, const struct bs_plane *p,
-		      unsigned first, unsigned bits)
-{
-	struct bs_workspace *ws = e->ws;
-	size_t i, n, padded;
-
-	for (i = 0; i < e->n; i += n) {
-		n = e->n - i < BLOCK ? e->n - i : BLOCK;
-		padded = (n + 63) / 64 * 64;
-		memset(ws->piece, 0, padded);
-		take_piece(e, p, first, bits, e->src + i * e->unit, ws->piece,
-			   n);
-		if (bits == 8)
-			memcpy(ws->raw + e->raw_len, ws->piece, n);
-		else
-			bs_piece_pack(ws->raw + e->raw_len, ws->piece, bits,
-				      padded / 64);
-		e->raw_len += bs_piece_len(bits, n);
-	}
+	_Static_assert(PARTS_MAX <= BITS_MAX, "a value's parts fit");
+	for (i = 0; i < n_seg; i++)
+		ret[i] = (struct bs_bits){ seg[i].lo, seg[i].bits,
+					   seg[i].src_shift };
+	return n_seg;
 }
 
 static void put_raw_section(struct encoding *e)
 {
 	const struct bs_model_desc *desc = &e->coder->desc;
-	unsigned i, first, bits;
+	struct bs_bits from[BITS_MAX];
+	unsigned i, first, bits, n_from;
 
 	for (i = 0; i < desc->n_planes; i++) {
 		const struct bs_plane *p = &desc->planes[i];
@@ -115,7 +96,11 @@ static void put_raw_section(struct encoding *e)
 			continue;
 		for (first = 0; first < p->width; first += bits) {
 			bits = bs_piece_bits(p->width - first);
-			put_piece(e, p, first, bits);
+			n_from = find_bits(p, first, bits, from);
+			bs_kernels()->take_piece(e->ws->raw + e->raw_len, bits,
+						 e->src, e->unit, e->n, from,
+						 n_from);
+			e->raw_len += bs_piece_len(bits, e->n);
 		}
 	}
 }
@@ -130,15 +115,15 @@ static void choose_local(struct encoding *e, unsigned plane)
 	uint64_t counts[SYMBOLS_MAX] = { 0 };
 	uint64_t raw_cost = (uint64_t)p->width * e->n << 16, cost;
 	uint8_t table[TABLE_SERIAL_MAX];
-	size_t i, k, n;
+	struct bs_bits from[BITS_MAX];
+	unsigned n_from = find_bits(p, 0, p->width, from);
+	size_t i, n;
 
 	for (i = 0; i < e->n; i += n) {
 		n = e->n - i < BLOCK ? e->n - i : BLOCK;
-		memset(e->ws->piece, 0, n);
-		take_piece(e, p, 0, p->width, e->src + i * e->unit,
-			   e->ws->piece, n);
-		for (k = 0; k < n; k++)
-			counts[e->ws->piece[k]]++;
+		bs_kernels()->take_piece(e->ws->piece, 8, e->src + i * e->unit,
+					 e->unit, n, from, n_from);
+		bs_count_bytes(counts, e->ws->piece, n);
 	}
 	bs_freq_normalise(freq, counts, 1u << p->width, PROB_BITS_MAX);
 	cost = bs_freq_cost(freq, counts, 1u << p->width) +
@@ -149,97 +134,51 @@ static void choose_local(struct encoding *e, unsigned plane)
 		e->has_coded = true;
 }
 
-/* Every escape of ws->sym puts its value to the side, last first. */
-static bool put_escapes(struct encoding *e, unsigned plane, size_t n)
+/* The value of one element. */
+static uint16_t value_at(const struct encoding *e,
+			 const struct bs_entry_rule *rule, size_t i)
+{
+	uint64_t element = 0, value = 0;
+	unsigned k;
+
+	memcpy(&element, e->src + i * e->unit, e->unit);
+	for (k = 0; k < rule->n_from; k++) {
+		const struct bs_bits *b = &rule->from[k];
+
+		value |= (element >> b->lo & ((UINT64_C(1) << b->bits) - 1))
+			 << b->shift;
+	}
+	return (uint16_t)value;
+}
+
+/* The values of elements from 'at' on that have no symbol go to the side, last
+ * first. */
+static bool put_escapes(struct encoding *e, unsigned plane,
+			const struct bs_entry_rule *rule, size_t at,
+			const uint64_t *others, size_t n)
 {
 	const struct bs_plane *p = &e->coder->desc.planes[plane];
-	unsigned len = bs_escape_len(p);
-	const uint8_t *sym = e->ws->sym, *at;
+	unsigned len = bs_escape_len(p), bit;
+	size_t word = div_up(n, 64);
 
-	while ((at = memrchr(sym, p->escape, n))) {
-		n = (size_t)(at - sym);
-		if (e->escapes - e->ws->escapes < (ptrdiff_t)len)
-			return false;
-		e->escapes -= len;
-		if (len == 1)
-			*e->escapes = (uint8_t)e->ws->value[n];
-		else
-			put_u16(e->escapes, e->ws->value[n]);
-		e->n_escapes[plane]++;
+	if (p->escape == NO_ESCAPE)
+		return false;
+	while (word-- > 0) {
+		uint64_t left = others[word];
+
+		for (; left; left ^= UINT64_C(1) << bit) {
+			uint8_t value[2];
+
+			bit = 63 - (unsigned)__builtin_clzll(left);
+			if (e->escapes - e->ws->escapes < (ptrdiff_t)len)
+				return false;
+			put_u16(value, value_at(e, rule, at + 64 * word + bit));
+			e->escapes -= len;
+			memcpy(e->escapes, value, len);
+			e->n_escapes[plane]++;
+		}
 	}
 	return true;
-}
-
-/* Take the base, and what its class adds, off every value. */
-static void take_offsets(struct encoding *e, const struct bs_plane *p,
-			 const uint16_t *q, size_t n)
-{
-	uint16_t mask = (uint16_t)((1u << p->width) - 1);
-	uint16_t base = (uint16_t)p->base;
-	unsigned log2 = p->table_log2, shift = p->shift;
-	const uint16_t *restrict value = e->ws->value;
-	uint16_t *restrict offset = e->ws->offset;
-	size_t i;
-
-	for (i = 0; !q && i < n; i++)
-		offset[i] = (uint16_t)(value[i] - base) & mask;
-	for (i = 0; q && i < n; i++)
-		offset[i] = (uint16_t)(value[i] - base -
-				       ((unsigned)q[i] >> log2 << shift)) &
-			    mask;
-}
-
-/* Values to symbols; escapes go to the side.  False: not codable.  (A symbol
- * without a frequency and without an escape is for bs_rans_encode() to see.) */
-static bool to_symbols(struct encoding *e, unsigned plane, const uint16_t *q,
-		       size_t n)
-{
-	const struct bs_plane *p = &e->coder->desc.planes[plane];
-	const struct bs_coder_plane *cp = e->coder->planes[plane];
-	const uint16_t *restrict offset = e->ws->offset;
-	unsigned table_mask = (1u << p->table_log2) - 1;
-	uint8_t *restrict sym = e->ws->sym;
-	uint16_t most = 0;
-	size_t i;
-
-	take_offsets(e, p, q, n);
-	if (p->escape == NO_ESCAPE) {
-		for (i = 0; i < n; i++) {
-			most = offset[i] > most ? offset[i] : most;
-			sym[i] = (uint8_t)offset[i];
-		}
-		return most < p->n_symbols;
-	}
-	for (i = 0; !q && i < n; i++)
-		sym[i] = offset[i] < SYMBOLS_MAX ? cp->symbol_of[0][offset[i]]
-						 : (uint8_t)p->escape;
-	for (i = 0; q && i < n; i++)
-		sym[i] = offset[i] < SYMBOLS_MAX
-				 ? cp->symbol_of[q[i] & table_mask][offset[i]]
-				 : (uint8_t)p->escape;
-	return put_escapes(e, plane, n);
-}
-
-/* Elements [at, at + n) of one plane into ws->sym. */
-static bool take_symbols(struct encoding *e, unsigned plane, const uint16_t *q,
-			 size_t at, size_t n)
-{
-	const struct bs_plane *p = &e->coder->desc.planes[plane];
-	const uint8_t *src = e->src + at * e->unit;
-	struct bs_segment seg[PARTS_MAX];
-	unsigned n_seg, s;
-
-	if (p->coding == PLANE_LOCAL) {
-		memset(e->ws->sym, 0, n);
-		take_piece(e, p, 0, p->width, src, e->ws->sym, n);
-		return true;
-	}
-	memset(e->ws->value, 0, n * sizeof(e->ws->value[0]));
-	n_seg = bs_segments(p, 0, p->width, seg);
-	for (s = 0; s < n_seg; s++)
-		bs_plane_take16(e->ws->value, src, e->unit, n, seg[s].lo,
-				seg[s].bits, seg[s].src_shift);
-	return to_symbols(e, plane, q, n);
 }
 
 /* The classes of elements [at, at + n), or NULL. */
@@ -255,23 +194,64 @@ static const uint16_t *sum_classes(struct encoding *e, unsigned plane,
 	return e->ws->q;
 }
 
-static bool encode_plane(struct encoding *e, unsigned plane)
+/* How a plane is encoded. */
+struct way {
+	struct bs_entry_rule rule;
+	struct bs_enc_tables tables;
+};
+
+static void find_way(struct encoding *e, unsigned plane, struct way *ret)
 {
 	const struct bs_plane *p = &e->coder->desc.planes[plane];
-	unsigned table_mask = (1u << p->table_log2) - 1;
 	const struct bs_coder_plane *cp = e->coder->planes[plane];
 	const struct bs_freq *freq = cp ? cp->freq : &e->ws->local[plane];
-	const struct bs_enc_symbol *enc = cp ? cp->enc : e->local_enc;
-	size_t at = (e->n - 1) / BLOCK * BLOCK, n = e->n - at;
+	bool is_symbol[SYMBOLS_MAX];
+	unsigned s;
 
-	if (!cp)
+	memset(ret, 0, sizeof(*ret));
+	ret->rule.unit = e->unit;
+	ret->rule.n_from = find_bits(p, 0, p->width, ret->rule.from);
+	ret->rule.mask = (uint16_t)((1u << p->width) - 1);
+	ret->tables.prob_bits = freq->prob_bits;
+	if (!cp) {
+		for (s = 0; s < SYMBOLS_MAX; s++)
+			is_symbol[s] = freq->f[s];
+		bs_entry_table(e->local_entry[0], e->local_has[0], 0, 0,
+			       is_symbol);
 		bs_freq_enc(freq, e->local_enc);
+		bs_freq_pack(freq, e->local_packed);
+		ret->rule.entry_of = e->local_entry;
+		ret->rule.has = e->local_has;
+		ret->tables.symbols = e->local_enc;
+		ret->tables.packed = e->local_packed;
+		return;
+	}
+	ret->rule.base = (uint16_t)p->base;
+	ret->rule.table_log2 = p->table_log2;
+	ret->rule.shift = p->shift;
+	ret->rule.other = p->escape == NO_ESCAPE ? 0 : (uint8_t)p->escape;
+	ret->rule.entry_of = cp->entry_of;
+	ret->rule.has = cp->has;
+	ret->tables.symbols = cp->enc;
+	ret->tables.packed = cp->packed;
+}
+
+static bool encode_plane(struct encoding *e, unsigned plane)
+{
+	const struct bs_kernels *k = bs_kernels();
+	size_t at = (e->n - 1) / BLOCK * BLOCK, n = e->n - at;
+	uint64_t others[BLOCK / 64];
+	struct way w;
+
+	find_way(e, plane, &w);
 	for (;;) {
 		const uint16_t *q = sum_classes(e, plane, at, n);
 
-		if (!take_symbols(e, plane, q, at, n) ||
-		    !bs_kernels()->rans_encode(&e->rans, enc, freq->prob_bits,
-					       q, table_mask, e->ws->sym, n))
+		if (k->take_entries(e->ws->entry, e->src + at * e->unit, n,
+				    &w.rule, q, others) &&
+		    !put_escapes(e, plane, &w.rule, at, others, n))
+			return false;
+		if (!k->rans_encode(&e->rans, &w.tables, e->ws->entry, n))
 			return false;
 		if (!at)
 			return true;
@@ -360,34 +340,36 @@ static bool put_prefix(struct encoding *e, struct out *o, size_t words_len)
 static bool constants_hold(const struct encoding *e)
 {
 	const struct bs_model_desc *desc = &e->coder->desc;
-	unsigned i, first;
-	size_t at, n, k;
+	uint64_t mask = 0, want = 0, differ = 0, last = 0;
+	size_t len = e->n * e->unit, at;
+	struct bs_bits from[BITS_MAX];
+	unsigned i, k, n_from;
 
 	for (i = 0; i < desc->n_planes; i++) {
 		const struct bs_plane *p = &desc->planes[i];
 
 		if (p->coding != PLANE_CONSTANT)
 			continue;
-		for (first = 0; first < p->width; first += 8) {
-			unsigned bits = p->width - first;
-			uint8_t want;
+		n_from = find_bits(p, 0, p->width, from);
+		for (k = 0; k < n_from; k++) {
+			uint64_t low = UINT64_MAX >> (64 - from[k].bits);
 
-			bits = bits < 8 ? bits : 8;
-			want = p->base >> first & ((1u << bits) - 1);
-			for (at = 0; at < e->n; at += n) {
-				n = e->n - at < BLOCK ? e->n - at : BLOCK;
-				memset(e->ws->piece, 0, n);
-				take_piece(e, p, first, bits,
-					   e->src + at * e->unit, e->ws->piece,
-					   n);
-				for (k = 0; k < n; k++) {
-					if (e->ws->piece[k] != want)
-						return false;
-				}
-			}
+			mask |= low << from[k].lo;
+			want |= (p->base >> from[k].shift & low) << from[k].lo;
 		}
 	}
-	return true;
+	if (!mask)
+		return true;
+	for (i = e->unit; i < 8; i *= 2) {
+		mask |= mask << 8 * i;
+		want |= want << 8 * i;
+	}
+	for (at = 0; len - at >= 8; at += 8)
+		differ |= (get_u64(e->src + at) ^ want) & mask;
+	k = 8 * (unsigned)(len - at);
+	memcpy(&last, e->src + at, len - at);
+	differ |= ((last ^ want) & mask) & ((UINT64_C(1) << k) - 1);
+	return !differ;
 }
 
 /* Stored length of the chunk in planes, or 0: not codable, or not smaller. */

@@ -20,6 +20,7 @@
 #include "bits.h"
 #include "plain.h"
 #include "scale.h"
+#include "take.h"
 
 #include <stdlib.h>
 
@@ -151,22 +152,29 @@ static void add_part(struct bs_plane *p, unsigned lo, unsigned bits)
 static enum bs_result add_coded(struct bs_coder *coder, struct bs_plane *p,
 				const struct plane_choice *c, unsigned log2)
 {
-	size_t enc_len = sizeof(struct bs_enc_symbol) * SYMBOLS_MAX;
+	size_t n = (size_t)SYMBOLS_MAX << log2;
 	struct bs_coder_plane *cp;
+	bool is_symbol[SYMBOLS_MAX];
 	unsigned t, s;
 
-	cp = malloc(sizeof(*cp) + (enc_len << log2));
+	cp = malloc(sizeof(*cp) + n * (sizeof(*cp->enc) + sizeof(*cp->packed) +
+				       sizeof(**cp->entry_of)));
 	if (!cp)
 		return BS_ERR_NOMEM;
 	coder->planes[p - coder->desc.planes] = cp;
+	cp->enc = (void *)cp->room;
+	cp->packed = (void *)(cp->enc + n);
+	cp->entry_of = (void *)(cp->packed + n);
 	for (t = 0; t < 1u << log2; t++) {
 		cp->freq[t] = c->freq[t];
 		bs_freq_enc(&c->freq[t], cp->enc + SYMBOLS_MAX * t);
+		bs_freq_pack(&c->freq[t], cp->packed + SYMBOLS_MAX * t);
 		for (s = 0; s < SYMBOLS_MAX; s++)
-			cp->symbol_of[t][s] =
-				(uint8_t)(s < c->n_symbols && c->freq[t].f[s]
-						  ? s
-						  : c->escape);
+			is_symbol[s] = s < c->n_symbols && s != c->escape &&
+				       c->freq[t].f[s];
+		bs_entry_table(cp->entry_of[t], cp->has[t], t,
+			       c->escape == NO_ESCAPE ? 0 : c->escape,
+			       is_symbol);
 	}
 	p->table_log2 = (uint8_t)log2;
 	p->n_symbols = (uint16_t)c->n_symbols;

@@ -13,12 +13,15 @@
 
 #include <stdbool.h>
 
+/* The arrays have as many tables as the plane. */
 struct bs_coder_plane {
 	struct bs_freq freq[TABLES_MAX];
-	/* Symbols of values, the base taken off: where a table has no
-	 * frequency for one, the escape. */
-	uint8_t symbol_of[TABLES_MAX][SYMBOLS_MAX];
-	struct bs_enc_symbol enc[]; /* [tables][SYMBOLS_MAX] */
+	/* Which values, the base taken off, are symbols: take.h. */
+	uint16_t has[TABLES_MAX][SYMBOLS_MAX / 16];
+	uint16_t (*entry_of)[SYMBOLS_MAX];
+	uint32_t *packed;
+	struct bs_enc_symbol *enc;
+	uint64_t room[]; /* for the three */
 };
 
 struct bs_coder_classes {

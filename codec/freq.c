@@ -232,3 +232,47 @@ void bs_freq_enc(const struct bs_freq *freq, struct bs_enc_symbol *enc)
 		start += f;
 	}
 }
+
+void bs_freq_pack(const struct bs_freq *freq, uint32_t *packed)
+{
+	uint32_t start = 0;
+	unsigned s;
+
+	for (s = 0; s < SYMBOLS_MAX; s++) {
+		packed[s] = freq->f[s] | start << 16;
+		start += freq->f[s];
+	}
+}
+
+/* Four arrays: an addition need not wait for that of a neighbour of the same
+ * value. */
+void bs_count_bytes(uint64_t *counts, const uint8_t *p, size_t n)
+{
+	uint32_t of[4][SYMBOLS_MAX];
+	unsigned s;
+	size_t m;
+
+	for (; n; n -= m, p += m) {
+		size_t i = 0;
+
+		m = n < UINT32_MAX ? n : UINT32_MAX;
+		memset(of, 0, sizeof(of));
+		for (; m - i >= 8; i += 8) {
+			uint64_t v = get_u64(p + i);
+
+			of[0][v & 255]++;
+			of[1][v >> 8 & 255]++;
+			of[2][v >> 16 & 255]++;
+			of[3][v >> 24 & 255]++;
+			of[0][v >> 32 & 255]++;
+			of[1][v >> 40 & 255]++;
+			of[2][v >> 48 & 255]++;
+			of[3][v >> 56]++;
+		}
+		for (; i < m; i++)
+			of[0][p[i]]++;
+		for (s = 0; s < SYMBOLS_MAX; s++)
+			counts[s] += (uint64_t)of[0][s] + of[1][s] + of[2][s] +
+				     of[3][s];
+	}
+}

@@ -31,6 +31,17 @@ struct bs_enc_symbol {
 };
 
 /*
+ * Tables to encode by, SYMBOLS_MAX entries each, one after another: symbol s
+ * of table t is entry t * SYMBOLS_MAX + s.  'packed' has the same as frequency
+ * | start << 16, for kernels that divide.
+ */
+struct bs_enc_tables {
+	const struct bs_enc_symbol *symbols; /* borrowed */
+	const uint32_t *packed; /* borrowed */
+	unsigned prob_bits;
+};
+
+/*
  * Scale 'counts' of 'n' symbols to frequencies.  A symbol with a count gets at
  * least 1.  With no counts at all the result is a valid table all the same.
  * n <= 256 and at most 1 << prob_bits symbols occur.
@@ -62,5 +73,9 @@ void bs_freq_slots(const struct bs_freq *freq, bs_slot *slots);
 
 /* Fill 256 entries. */
 void bs_freq_enc(const struct bs_freq *freq, struct bs_enc_symbol *enc);
+void bs_freq_pack(const struct bs_freq *freq, uint32_t *packed);
+
+/* Add what is in n bytes to the counts of the 256 values. */
+void bs_count_bytes(uint64_t *counts, const uint8_t *p, size_t n);
 
 #endif /* BS_FREQ_H */

@@ -13,6 +13,7 @@
 #include "checksum.h"
 #include "plane.h"
 #include "rans.h"
+#include "take.h"
 
 /*
  * Decode symbols of the first elements of n and merge them, as rans_decode and
@@ -40,6 +41,8 @@ struct bs_kernels {
 	const char *name; /* "scalar", ...: what $BIGSMALL_CPU accepts */
 	bs_rans_decode_fn rans_decode;
 	bs_rans_encode_fn rans_encode;
+	bs_take_piece_fn take_piece;
+	bs_take_entries_fn take_entries;
 	bs_plane_merge_fn plane_merge;
 	bs_decode_merge_fn decode_merge; /* NULL: none */
 	bs_xxh3_64_fn xxh3_64;

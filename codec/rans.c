@@ -135,23 +135,13 @@ static inline uint32_t push(uint32_t x, const struct bs_enc_symbol *s)
 	return x + s->start + quotient * s->complement;
 }
 
-static inline const struct bs_enc_symbol *
-entry_of(const struct bs_enc_symbol *enc, const uint16_t *q,
-	 unsigned table_mask, const uint8_t *sym, size_t i)
-{
-	if (q)
-		enc += (size_t)(q[i] & table_mask) * SYMBOLS_MAX;
-	return enc + sym[i];
-}
-
 /* Lanes m-1..0, m <= 64, each word checked: the end of the room. */
 static bool encode_careful(struct bs_rans_enc *e,
-			   const struct bs_enc_symbol *enc, const uint16_t *q,
-			   unsigned table_mask, const uint8_t *sym, size_t m)
+			   const struct bs_enc_symbol *symbols,
+			   const uint16_t *entries, size_t m)
 {
 	while (m-- > 0) {
-		const struct bs_enc_symbol *s =
-			entry_of(enc, q, table_mask, sym, m);
+		const struct bs_enc_symbol *s = symbols + entries[m];
 
 		if (!s->limit)
 			return false;
@@ -172,17 +162,16 @@ static bool encode_careful(struct bs_rans_enc *e,
  * before it is known to be wanted: a branch would be mispredicted as often as
  * a word is wanted, and takes 1.6 times as long at 4.6 bits a symbol.
  */
-static inline __attribute__((always_inline)) bool
-encode_64(struct bs_rans_enc *e, const struct bs_enc_symbol *enc,
-	  const uint16_t *q, unsigned table_mask, const uint8_t *sym)
+static bool encode_64(struct bs_rans_enc *e,
+		      const struct bs_enc_symbol *symbols,
+		      const uint16_t *entries)
 {
 	uint8_t *words = e->words;
 	bool codable = true;
 	size_t i;
 
 	for (i = LANES; i-- > 0;) {
-		const struct bs_enc_symbol *s =
-			entry_of(enc, q, table_mask, sym, i);
+		const struct bs_enc_symbol *s = symbols + entries[i];
 		uint32_t x = e->x[i], full = x >= s->limit;
 
 		put_u16(words - 2, (uint16_t)x);
@@ -195,25 +184,21 @@ encode_64(struct bs_rans_enc *e, const struct bs_enc_symbol *enc,
 }
 
 bool bs_rans_encode_scalar(struct bs_rans_enc *e,
-			   const struct bs_enc_symbol *enc, unsigned prob_bits,
-			   const uint16_t *q, unsigned table_mask,
-			   const uint8_t *sym, size_t n)
+			   const struct bs_enc_tables *tables,
+			   const uint16_t *entries, size_t n)
 {
+	const struct bs_enc_symbol *symbols = tables->symbols;
 	size_t m = n % LANES;
 	bool good;
 
-	(void)prob_bits; /* the entries have what follows from it */
 	n -= m;
-	good = encode_careful(e, enc, q ? q + n : NULL, table_mask, sym + n, m);
+	good = encode_careful(e, symbols, entries + n, m);
 	while (good && n) {
 		n -= LANES;
 		if (e->words - e->limit < 2 * LANES)
-			good = encode_careful(e, enc, q ? q + n : NULL,
-					      table_mask, sym + n, LANES);
-		else if (q)
-			good = encode_64(e, enc, q + n, table_mask, sym + n);
+			good = encode_careful(e, symbols, entries + n, LANES);
 		else
-			good = encode_64(e, enc, NULL, 0, sym + n);
+			good = encode_64(e, symbols, entries + n);
 	}
 	return good;
 }

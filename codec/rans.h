@@ -54,26 +54,21 @@ enum bs_result bs_rans_decode_neon(struct bs_rans_dec *d, const bs_slot *slots,
 #endif
 
 /*
- * Encode the 'n' symbols of a plane, last first.  'enc' holds tables of
- * SYMBOLS_MAX entries; 'q' chooses one per element (q[i] & table_mask), or is
- * NULL: the first.  False where a symbol has no frequency or the words do not
- * fit; the lanes are undefined then.
+ * Encode 'n' elements of a plane, last first, each by the entry of 'tables' that
+ * it names.  False where that has no frequency or the words do not fit; the
+ * lanes are undefined then.
  */
 typedef bool (*bs_rans_encode_fn)(struct bs_rans_enc *e,
-				  const struct bs_enc_symbol *enc,
-				  unsigned prob_bits, const uint16_t *q,
-				  unsigned table_mask, const uint8_t *sym,
-				  size_t n);
+				  const struct bs_enc_tables *tables,
+				  const uint16_t *entries, size_t n);
 
 bool bs_rans_encode_scalar(struct bs_rans_enc *e,
-			   const struct bs_enc_symbol *enc, unsigned prob_bits,
-			   const uint16_t *q, unsigned table_mask,
-			   const uint8_t *sym, size_t n);
+			   const struct bs_enc_tables *tables,
+			   const uint16_t *entries, size_t n);
 #ifdef __x86_64__
 bool bs_rans_encode_avx512(struct bs_rans_enc *e,
-			   const struct bs_enc_symbol *enc, unsigned prob_bits,
-			   const uint16_t *q, unsigned table_mask,
-			   const uint8_t *sym, size_t n);
+			   const struct bs_enc_tables *tables,
+			   const uint16_t *entries, size_t n);
 #endif
 
 #endif /* BS_RANS_H */

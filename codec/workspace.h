@@ -24,9 +24,8 @@ struct bs_workspace {
 	struct bs_freq local[PLANES_MAX]; /* prob_bits 0: raw in this chunk */
 	bs_slot local_slots[1 << PROB_BITS_MAX];
 	uint8_t sym[BLOCK];
-	uint16_t value[BLOCK];
+	uint16_t entry[BLOCK]; /* of encoding tables */
 	uint16_t q[BLOCK];
-	uint16_t offset[BLOCK];
 	uint8_t piece[BLOCK];
 	uint8_t patch[BLOCK]; /* raw bytes, carried ones put back */
 

@@ -172,7 +172,9 @@ static void test_choice(void **state)
 	else
 		assert_ptr_equal(bs_kernels(), bs_kernels_at(0));
 	for (t = 0; (k = bs_kernels_at(t)); t++)
-		assert_true(k->rans_decode && k->plane_merge && k->xxh3_64);
+		assert_true(k->rans_decode && k->rans_encode &&
+			    k->plane_merge && k->take_piece &&
+			    k->take_entries && k->xxh3_64);
 	assert_true(t >= 1);
 	assert_string_equal(bs_kernels_at(t - 1)->name, "scalar");
 }

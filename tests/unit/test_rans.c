@@ -12,8 +12,10 @@
 #define N_MAX 9000
 
 static uint8_t sym[N_MAX], got[N_MAX];
+static uint16_t entries[N_MAX];
 static bs_slot slots[32 << PROB_BITS_MAX];
-static struct bs_enc_symbol enc[SYMBOLS_MAX];
+static struct bs_enc_symbol enc[32 * SYMBOLS_MAX];
+static uint32_t packed[32 * SYMBOLS_MAX];
 
 static void make_table(uint64_t *seed, unsigned bits, bs_slot *dst,
 		       struct bs_freq *freq)
@@ -36,6 +38,7 @@ static uint8_t draw(uint64_t *seed, const bs_slot *table, unsigned bits)
 static void round_trip(const struct bs_kernels *k, uint64_t *seed, size_t n,
 		       unsigned bits)
 {
+	struct bs_enc_tables tables = { enc, packed, bits };
 	uint8_t words[2 * N_MAX + 4];
 	struct bs_rans_enc e;
 	struct bs_rans_dec d;
@@ -45,14 +48,15 @@ static void round_trip(const struct bs_kernels *k, uint64_t *seed, size_t n,
 
 	make_table(seed, bits, slots, &freq);
 	bs_freq_enc(&freq, enc);
+	bs_freq_pack(&freq, packed);
 	for (i = 0; i < n; i++)
-		sym[i] = draw(seed, slots, bits);
+		entries[i] = sym[i] = draw(seed, slots, bits);
 	for (i = 0; i < LANES; i++)
 		e.x[i] = 65536 + (uint32_t)(random_u64(seed) & 65535);
 	memcpy(d.x, e.x, sizeof(d.x));
 	e.words = words + sizeof(words);
 	e.limit = words;
-	assert_true(k->rans_encode(&e, enc, bits, NULL, 0, sym, n));
+	assert_true(k->rans_encode(&e, &tables, entries, n));
 
 	len = (size_t)(words + sizeof(words) - e.words);
 	g = guarded_new(len);
@@ -268,9 +272,7 @@ static void test_kernels_agree(void **state)
  */
 static void test_encoders_agree(void **state)
 {
-	static struct bs_enc_symbol encs[8 * SYMBOLS_MAX];
 	static uint8_t want[2 * N_MAX], have[2 * N_MAX];
-	static uint16_t q[N_MAX];
 	unsigned round, t, i, n_good = 0;
 	const struct bs_kernels *k;
 	struct bs_freq freq;
@@ -279,7 +281,8 @@ static void test_encoders_agree(void **state)
 	(void)state;
 	for (round = 0; round < rounds(600); round++) {
 		unsigned bits = 10 + (unsigned)(random_u64(&seed) % 3);
-		unsigned mask = (1u << random_u64(&seed) % 4) - 1;
+		unsigned mask = (1u << random_u64(&seed) % 6) - 1;
+		struct bs_enc_tables tables = { enc, packed, bits };
 		size_t n = random_u64(&seed) % 1000;
 		size_t room = round % 4 ? 2 * n
 					: random_u64(&seed) % (2 * n + 1);
@@ -290,16 +293,21 @@ static void test_encoders_agree(void **state)
 		for (i = 0; i <= mask; i++) {
 			make_table(&seed, bits, slots + ((size_t)i << bits),
 				   &freq);
-			bs_freq_enc(&freq, encs + SYMBOLS_MAX * i);
+			bs_freq_enc(&freq, enc + SYMBOLS_MAX * i);
+			bs_freq_pack(&freq, packed + SYMBOLS_MAX * i);
 		}
 		for (i = 0; i < n; i++) {
-			q[i] = (uint16_t)random_u64(&seed);
-			sym[i] = draw(&seed,
-				      slots + ((size_t)(q[i] & mask) << bits),
-				      bits);
+			unsigned at = random_u64(&seed) & mask;
+
+			entries[i] =
+				(uint16_t)(at << 8 |
+					   draw(&seed,
+						slots + ((size_t)at << bits),
+						bits));
 		}
 		if (n && round % 8 == 1)
-			sym[random_u64(&seed) % n] = (uint8_t)random_u64(&seed);
+			entries[random_u64(&seed) % n] =
+				(uint16_t)(random_u64(&seed) & 255);
 		/* Lanes anywhere a chunk's may be, the ends too. */
 		for (i = 0; i < LANES; i++)
 			a.x[i] =
@@ -313,13 +321,10 @@ static void test_encoders_agree(void **state)
 			b = a;
 			b.words = have + room;
 			b.limit = have;
-			good = bs_rans_encode_scalar(
-				&c, encs, bits, mask ? q : NULL, mask, sym, n);
+			good = bs_rans_encode_scalar(&c, &tables, entries, n);
 			n_good += good;
-			assert_int_equal(k->rans_encode(&b, encs, bits,
-							mask ? q : NULL, mask,
-							sym, n),
-					 good);
+			assert_int_equal(
+				k->rans_encode(&b, &tables, entries, n), good);
 			if (!good)
 				continue;
 			assert_int_equal(b.words - have, c.words - want);
