@@ -74,4 +74,13 @@ bool bs_take_entries_scalar(uint16_t *dst, const void *src, size_t n,
 			    const struct bs_entry_rule *rule, const uint16_t *q,
 			    uint64_t *others);
 
+#ifdef __x86_64__
+void bs_take_piece_avx512(uint8_t *dst, unsigned width, const void *src,
+			  unsigned unit, size_t n, const struct bs_bits *from,
+			  unsigned n_from);
+bool bs_take_entries_avx512(uint16_t *dst, const void *src, size_t n,
+			    const struct bs_entry_rule *rule, const uint16_t *q,
+			    uint64_t *others);
+#endif
+
 #endif /* BS_TAKE_H */
