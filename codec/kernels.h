@@ -14,6 +14,7 @@
 #include "plane.h"
 #include "rans.h"
 #include "take.h"
+#include "tally.h"
 
 /*
  * Decode symbols of the first elements of n and merge them, as rans_decode and
@@ -43,6 +44,9 @@ struct bs_kernels {
 	bs_rans_encode_fn rans_encode;
 	bs_take_piece_fn take_piece;
 	bs_take_entries_fn take_entries;
+	bs_tally_top_fn tally_top;
+	bs_tally_sums_fn tally_sums;
+	bs_tally_counts_fn tally_counts;
 	bs_plane_merge_fn plane_merge;
 	bs_decode_merge_fn decode_merge; /* NULL: none */
 	bs_xxh3_64_fn xxh3_64;

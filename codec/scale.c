@@ -19,7 +19,7 @@
 #include "bits.h"
 #include "cluster.h"
 #include "freq.h"
-#include "model.h"
+#include "kernels.h"
 
 /* Splits are compared by a sixteenth of the sample, but not by less. */
 #define PROBE_RUNS_MIN 16
@@ -135,38 +135,21 @@ void bs_split_classes(struct bs_stats *st, const struct bs_split *split)
 
 /* ---- Counts ------------------------------------------------------------------- */
 
-static void count_run(const struct bs_stats *st, const struct bs_split *split,
-		      uint64_t at, const uint16_t *v, size_t n)
-{
-	unsigned log2 = bs_split_log2(split), width = FINEST_WIDTH(st->fields);
-	uint32_t mask = (1u << width) - 1, tables = (1u << log2) - 1, y;
-	unsigned drop = st->fields->mantissa - TOP_MAX;
-	uint32_t *restrict counts = st->counts;
-	uint32_t at_of[RUN];
-	uint16_t q[RUN];
-	size_t i;
-
-	if (!split->rows && !split->columns) {
-		for (i = 0; i < n; i++)
-			counts[((v[i] & 0x7fffu) >> drop) << 1 | v[i] >> 15]++;
-		return;
-	}
-	bs_class_sums(q, split->rows ? st->row_class : NULL,
-		      split->columns ? st->column_class : NULL, st->width, at,
-		      n);
-	for (i = 0; i < n; i++) {
-		y = ((v[i] & 0x7fffu) >> drop) << 1 | v[i] >> 15;
-		y -= (uint32_t)q[i] >> log2 << (TOP_MAX + 1);
-		at_of[i] = (q[i] & tables) << width | (y & mask);
-	}
-	for (i = 0; i < n; i++)
-		counts[at_of[i]]++;
-}
-
 size_t bs_split_count(struct bs_stats *st, const struct bs_split *split,
 		      unsigned n_runs)
 {
 	unsigned kept = (unsigned)div_up(st->n_sample, RUN), i;
+	bool is_split = split->rows || split->columns;
+	struct bs_tally_counts t = {
+		.width = is_split ? st->width : UINT64_MAX,
+		.row_class = split->rows ? st->row_class : NULL,
+		.column_class = split->columns ? st->column_class : NULL,
+		.table_log2 = (uint8_t)bs_split_log2(split),
+		.drop = (uint8_t)(st->fields->mantissa - TOP_MAX),
+		.shift = TOP_MAX + 1,
+		.value_bits = (uint8_t)FINEST_WIDTH(st->fields),
+		.counts = st->counts,
+	};
 	size_t total = 0;
 
 	if (n_runs > kept)
@@ -182,8 +165,8 @@ size_t bs_split_count(struct bs_stats *st, const struct bs_split *split,
 		size_t at = (size_t)run * RUN, n = st->n_sample - at;
 
 		n = n < RUN ? n : RUN;
-		count_run(st, split, bs_stats_run_at(st, run), st->sample + at,
-			  n);
+		bs_kernels()->tally_counts(&t, bs_stats_run_at(st, run),
+					   st->sample + at, n);
 		total += n;
 	}
 	return total;

@@ -13,6 +13,8 @@
 #include "statistics.h"
 
 #include "bits.h"
+#include "freq.h"
+#include "kernels.h"
 #include "scale.h"
 
 #include <stdlib.h>
@@ -224,71 +226,41 @@ static void find_window(struct bs_stats *st, const uint16_t *v, size_t n)
 	st->has_window = true;
 }
 
-/* Some neighbours within a row. */
-static uint32_t add_scales(const uint16_t *restrict v, size_t n, int16_t low,
-			   int16_t high, unsigned drop, uint32_t *restrict sum,
-			   uint32_t *restrict negative)
+/* The elements at 'at' and on. */
+static void add_scales(struct bs_stats *st, uint64_t at, const uint16_t *v,
+		       size_t n)
 {
-	uint32_t row = 0;
-	size_t i;
+	struct bs_tally_sums t = {
+		.low = st->low,
+		.high = st->high,
+		.drop = (uint8_t)(st->fields->mantissa - SCALE_STEPS_LOG2),
+		.width = st->width,
+		.row_sum = st->has_rows ? st->row_sum : NULL,
+		.column_sum = st->has_columns ? st->column_sum : NULL,
+		.column_negative = st->column_negative,
+	};
 
-	for (i = 0; i < n; i++) {
-		int16_t x = (int16_t)(v[i] & 0x7fff);
-
-		x = x > low ? x : low;
-		x = x < high ? x : high;
-		x = (int16_t)((x - low) >> drop);
-		row += (uint32_t)x;
-		sum[i] += (uint32_t)x;
-		negative[i] += v[i] >> 15;
-	}
-	return row;
+	bs_kernels()->tally_sums(&t, at, v, n);
 }
 
-/* The same without columns. */
-static uint32_t add_row_scale(const uint16_t *v, size_t n, int16_t low,
-			      int16_t high, unsigned drop)
-{
-	uint32_t row = 0;
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		int16_t x = (int16_t)(v[i] & 0x7fff);
-
-		x = x > low ? x : low;
-		x = x < high ? x : high;
-		row += (uint32_t)((x - low) >> drop);
-	}
-	return row;
-}
-
+/* The window depends on what is in its block: those are of one size, however
+ * the bytes come.  Blocks before it have only zeros, which add nothing. */
 static void add_block_scales(struct bs_stats *st, const uint16_t *v, size_t n)
 {
-	uint64_t row = st->seen / st->width, column = st->seen % st->width;
-	unsigned drop = st->fields->mantissa - SCALE_STEPS_LOG2;
-	size_t m;
+	size_t i, m;
 
-	if (!st->has_window)
-		find_window(st, v, n);
-	for (; n && st->has_window; n -= m, v += m) {
-		uint32_t sum;
-
-		m = n < st->width - column ? n : (size_t)(st->width - column);
-		if (st->has_columns)
-			sum = add_scales(v, m, st->low, st->high, drop,
-					 st->column_sum + column,
-					 st->column_negative + column);
-		else
-			sum = add_row_scale(v, m, st->low, st->high, drop);
-		if (st->has_rows)
-			st->row_sum[row] += sum;
-		row++;
-		column = 0;
+	for (i = 0; i < n && !st->has_window; i += m) {
+		m = n - i < WINDOW_BLOCK ? n - i : WINDOW_BLOCK;
+		find_window(st, v + i, m);
+		if (st->has_window)
+			break;
 	}
+	if (i < n)
+		add_scales(st, st->seen + i, v + i, n - i);
 }
 
 /* Keep what of the block is in runs that are kept. */
-static void sample_block(struct bs_stats *st, const uint16_t *v, size_t n)
+static void sample_block(struct bs_stats *st, const uint8_t *v, size_t n)
 {
 	while (st->run_at < st->seen + n) {
 		uint64_t end = st->run_at + RUN;
@@ -298,8 +270,8 @@ static void sample_block(struct bs_stats *st, const uint16_t *v, size_t n)
 			from = (size_t)(st->run_at - st->seen);
 		if (end < st->seen + n)
 			to = (size_t)(end - st->seen);
-		memcpy(st->sample + st->n_sample, v + from,
-		       (to - from) * sizeof(*v));
+		memcpy(st->sample + st->n_sample, v + 2 * from,
+		       2 * (to - from));
 		st->n_sample += to - from;
 		if (end > st->seen + n)
 			break;
@@ -309,73 +281,57 @@ static void sample_block(struct bs_stats *st, const uint16_t *v, size_t n)
 	}
 }
 
-/* The top 16 bits of n elements. */
-static void take_top(struct bs_stats *st, const uint8_t *p, uint16_t *v,
-		     size_t n)
+/* Elements whose top 16 bits are at 'v', which needs no alignment. */
+static void add_top(struct bs_stats *st, const void *v, size_t n)
 {
-	uint64_t any = st->any, all = st->all;
-	uint32_t any32 = 0, all32 = UINT32_MAX;
-	size_t i;
-
-	if (st->unit == 1) {
-		for (i = 0; i < n; i++)
-			v[i] = (uint16_t)(p[i] << 8);
-		return;
-	}
-	if (st->unit == 2) {
-		memcpy(v, p, 2 * n);
-		return;
-	}
-	if (st->unit == 4) {
-		for (i = 0; i < n; i++) {
-			uint32_t x = get_u32(p + 4 * i);
-
-			any32 |= x;
-			all32 &= x;
-			v[i] = (uint16_t)(x >> 16);
-		}
-		st->any |= any32;
-		st->all &= all32;
-		return;
-	}
-	for (i = 0; i < n; i++) {
-		uint64_t x = get_u64(p + 8 * i);
-
-		any |= x;
-		all &= x;
-		v[i] = (uint16_t)(x >> 48);
-	}
-	st->any = any;
-	st->all = all;
+	if (st->has_rows || st->has_columns)
+		add_block_scales(st, v, n);
+	sample_block(st, v, n);
+	st->seen += n;
 }
 
-/* The window depends on what is in the first block: blocks are full ones,
- * however the bytes come. */
 void bs_stats_flush(struct bs_stats *st)
 {
 	size_t n = st->n_block;
 
-	if (st->fields) {
-		if (st->has_rows || st->has_columns)
-			add_block_scales(st, st->block, n);
-		sample_block(st, st->block, n);
-	}
-	st->seen += n;
 	st->n_block = 0;
+	if (st->fields)
+		add_top(st, st->block, n);
+	else
+		st->seen += n;
+}
+
+/* Elements as their top 16 bits. */
+static void take_top(struct bs_stats *st, const uint8_t *p, uint16_t *v,
+		     size_t n)
+{
+	size_t i;
+
+	if (st->unit == 2)
+		memcpy(v, p, 2 * n);
+	else if (st->unit > 2)
+		bs_kernels()->tally_top(v, p, st->unit, n, &st->any, &st->all);
+	else
+		for (i = 0; i < n; i++)
+			v[i] = (uint16_t)(p[i] << 8);
 }
 
 void bs_stats_add(struct bs_stats *st, const void *data, size_t len)
 {
-	size_t n = len / st->unit, m, i;
+	bool direct = st->fields && st->unit == 2;
+	size_t n = len / st->unit, m;
 	const uint8_t *p = data;
 
 	if (st->unit == 1 && !st->fields) {
-		for (i = 0; i < n; i++)
-			st->count[p[i]]++;
+		bs_count_bytes(st->count, p, n);
 		st->seen += n;
 		return;
 	}
 	for (; n; n -= m, p += m * st->unit) {
+		if (direct && !st->n_block && st->has_window) {
+			add_top(st, p, n);
+			return;
+		}
 		m = STATS_BLOCK - st->n_block;
 		m = n < m ? n : m;
 		take_top(st, p, st->block + st->n_block, m);

@@ -23,7 +23,11 @@
 #define ROWS_MAX (UINT64_C(1) << 20)
 #define COLUMNS_MAX (UINT64_C(1) << 16)
 
-#define STATS_BLOCK 1024
+/* Elements whose top 16 bits are kept until they are looked at. */
+#define STATS_BLOCK 8192
+
+/* The window is chosen by so many of them. */
+#define WINDOW_BLOCK 1024
 
 /* Counts of two tables of an F64's 2^15 finest values, see scale.h. */
 #define STATS_SCRATCH (2u << 15)
