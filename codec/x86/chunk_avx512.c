@@ -18,20 +18,25 @@
 
 #define BEHIND (2 * (size_t)GROUP)
 
-/* Compiled for each shape, with and without 'q'. */
+/* Compiled for each shape, with and without 'q', which has n >= LANES
+ * entries. */
 INLINE size_t decode_merge(struct bs_rans_dec *d, const struct plane *p,
 			   const uint16_t *q, uint8_t *sym, uint8_t *dst,
 			   size_t n, enum usual u, const struct job *job)
 {
-	uint64_t pairs[LANES / 2] __attribute__((aligned(64)));
+	struct indices index[4];
 	struct lanes l;
+	__m512i lo, hi;
 	size_t i, at;
 
-	lanes_load(&l, d);
+	lanes_load(&l, index, d, p, q, false);
 	for (i = 0; n - i >= LANES && lanes_ready(&l); i += LANES) {
 		if (i >= BEHIND)
 			merge_usual(dst, u, i - BEHIND, GROUP, job);
-		lanes_step(&l, p, pairs, q ? q + i : NULL, sym + i);
+		if (q && n - i >= 2 * LANES)
+			q += LANES;
+		lanes_step(&l, index, p, q, false, &lo, &hi);
+		put_symbols(sym + i, lo, hi);
 	}
 	lanes_store(&l, d);
 	for (at = i < BEHIND ? 0 : i - BEHIND; at < i; at += GROUP)
@@ -67,7 +72,8 @@ AVX512 size_t bs_decode_merge_avx512(struct bs_rans_dec *d,
 	struct plane p;
 	struct job job;
 
-	if (unit != 2 || !base || n_terms > TERMS_MAX)
+	if (unit != 2 || !base || n_terms > TERMS_MAX || n < LANES ||
+	    (q && is_wide(prob_bits, table_mask)))
 		return 0;
 	job_init(&job, 2, base, terms, n_terms);
 	plane_init(&p, slots, prob_bits, table_mask);
