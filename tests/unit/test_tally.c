@@ -132,14 +132,16 @@ static void check_sums(const struct bs_kernels *k, uint64_t *seed)
 
 /* ---- Counts ------------------------------------------------------------- */
 
-static uint32_t counts[8 << VALUE_BITS_MAX], want_counts[8 << VALUE_BITS_MAX];
+static uint32_t counts[32 << VALUE_BITS_MAX], want_counts[32 << VALUE_BITS_MAX];
 
 static void check_counts(const struct bs_kernels *k, uint64_t *seed)
 {
-	/* Of bf16, f16 and f64: what is dropped of the mantissa, and what is
-	 * left of a value. */
-	static const uint8_t floats[][2] = { { 4, 12 }, { 7, 9 }, { 1, 15 } };
-	const uint8_t *type = floats[random_u64(seed) % 3];
+	/* Of bf16, f16, f64 and e4m3: what is dropped of the mantissa, and what
+	 * is left of a value. */
+	static const uint8_t floats[][2] = {
+		{ 4, 12 }, { 7, 9 }, { 1, 15 }, { 8, 8 }
+	};
+	const uint8_t *type = floats[random_u64(seed) % 4];
 	size_t n = random_u64(seed) % (TALLY_MAX + 1), i;
 	unsigned kinds = (unsigned)(random_u64(seed) % 4);
 	static uint8_t rows[N], columns[WIDTH_MAX];
@@ -149,9 +151,10 @@ static void check_counts(const struct bs_kernels *k, uint64_t *seed)
 		.drop = type[0],
 		.value_bits = type[1],
 		.shift = 4,
-		.table_log2 = (uint8_t)(random_u64(seed) % 4),
+		.table_log2 = (uint8_t)(random_u64(seed) % 6),
 		.counts = counts,
 	};
+	size_t len = sizeof(counts[0]) << t.table_log2 << t.value_bits;
 	struct guarded g;
 
 	for (i = 0; i < N; i++)
@@ -165,8 +168,8 @@ static void check_counts(const struct bs_kernels *k, uint64_t *seed)
 	if (!kinds && random_u64(seed) % 2)
 		t.width = UINT64_MAX;
 	make_values(&g, n, 0, seed);
-	memset(counts, 0, sizeof(counts));
-	memset(want_counts, 0, sizeof(want_counts));
+	memset(counts, 0, len);
+	memset(want_counts, 0, len);
 	k->tally_counts(&t, at, (const uint16_t *)(const void *)g.p, n);
 	for (i = 0; i < n; i++) {
 		uint32_t q = 0, y = value_at(g.p, i);
@@ -181,7 +184,7 @@ static void check_counts(const struct bs_kernels *k, uint64_t *seed)
 		q &= (1u << t.table_log2) - 1;
 		want_counts[q << t.value_bits | y]++;
 	}
-	assert_memory_equal(counts, want_counts, sizeof(counts));
+	assert_memory_equal(counts, want_counts, len);
 	guarded_free(&g);
 }
 
