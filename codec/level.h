@@ -9,7 +9,7 @@
 #include "bigsmall.h"
 
 /* Tables that a float's plane may have at any level. */
-#define TABLES_LOG2_MAX 5
+#define TABLES_LOG2_MAX 4
 #define TABLES_MAX (1 << TABLES_LOG2_MAX)
 
 /* Gains are of one part in so many: less is not worth the time in decoding. */

@@ -161,18 +161,16 @@ LOOP void sums_of(const struct bs_tally_sums *t, uint64_t at, const void *src,
 
 /*
  * Where in counts the values of some neighbours within a row are.  Shifts to the
- * left are multiplications, and 'drop' and 'down' are constants: by C's promotions
- * a shift by a variable is one of 32 bits, in twice as many vectors.  'down': by
- * how much tables have more bits than a value has below its octaves.
+ * left are multiplications, and 'drop' is a constant: by C's promotions a shift
+ * by a variable is one of 32 bits, in twice as many vectors.
  */
 LOOP void find_16(uint16_t *restrict at, const struct bs_tally_counts *t,
-		  unsigned drop, unsigned down, const uint16_t *restrict v,
-		  size_t n, unsigned row_class,
-		  const uint8_t *restrict column_class)
+		  unsigned drop, const uint16_t *restrict v, size_t n,
+		  unsigned row_class, const uint8_t *restrict column_class)
 {
 	uint16_t mask = (uint16_t)((1u << t->value_bits) - 1);
 	uint16_t table_mask = (uint16_t)((1u << t->table_log2) - 1);
-	uint16_t octave = (uint16_t)(1u << (t->shift + down - t->table_log2));
+	uint16_t octave = (uint16_t)(1u << (t->shift - t->table_log2));
 	uint16_t table = (uint16_t)(mask + 1u), base = (uint16_t)row_class;
 	size_t i;
 
@@ -182,27 +180,8 @@ LOOP void find_16(uint16_t *restrict at, const struct bs_tally_counts *t,
 		if (column_class)
 			q = (uint16_t)(q + column_class[i]);
 		y = (uint16_t)((uint16_t)(y >> drop) << 1 | v[i] >> 15);
-		y = (uint16_t)(y -
-			       (uint16_t)((uint16_t)(q & ~table_mask) >> down) *
-				       octave);
+		y = (uint16_t)(y - (uint16_t)((q & ~table_mask) * octave));
 		at[i] = (uint16_t)((q & table_mask) * table | (y & mask));
-	}
-}
-
-/* The same where tables and values have more than 16 bits together. */
-LOOP void find_32(uint32_t *restrict at, const struct bs_tally_counts *t,
-		  const uint16_t *restrict v, size_t n, uint32_t row_class,
-		  const uint8_t *restrict column_class)
-{
-	uint32_t mask = (1u << t->value_bits) - 1, q, y;
-	uint32_t table_mask = (1u << t->table_log2) - 1;
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		q = row_class + (column_class ? column_class[i] : 0);
-		y = (v[i] & 0x7fffu) >> t->drop << 1 | v[i] >> 15;
-		y -= q >> t->table_log2 << t->shift;
-		at[i] = (q & table_mask) << t->value_bits | (y & mask);
 	}
 }
 
@@ -224,8 +203,8 @@ LOOP void count_16(uint32_t *counts, const uint16_t *at, size_t n)
 }
 
 /* Values of 16 bits, tables included. */
-LOOP void counts_16(const struct bs_tally_counts *t, unsigned drop,
-		    unsigned down, uint64_t at, const uint16_t *v, size_t n)
+LOOP void counts_16(const struct bs_tally_counts *t, unsigned drop, uint64_t at,
+		    const uint16_t *v, size_t n)
 {
 	uint64_t row = at / t->width, column = at % t->width;
 	uint16_t found[TALLY_MAX];
@@ -237,59 +216,48 @@ LOOP void counts_16(const struct bs_tally_counts *t, unsigned drop,
 		m = n - i < t->width - column ? n - i
 					      : (size_t)(t->width - column);
 		if (t->column_class)
-			find_16(found + i, t, drop, down, v + i, m, row_class,
+			find_16(found + i, t, drop, v + i, m, row_class,
 				t->column_class + column);
 		else
-			find_16(found + i, t, drop, down, v + i, m, row_class,
-				NULL);
+			find_16(found + i, t, drop, v + i, m, row_class, NULL);
 		row++;
 		column = 0;
 	}
 	count_16(t->counts, found, n);
 }
 
-LOOP void counts_32(const struct bs_tally_counts *t, uint64_t at,
-		    const uint16_t *v, size_t n)
+/* Anything, one by one. */
+LOOP void counts_any(const struct bs_tally_counts *t, uint64_t at,
+		     const uint16_t *v, size_t n)
 {
 	uint64_t row = at / t->width, column = at % t->width;
-	uint32_t found[TALLY_MAX];
-	size_t m, i;
+	uint32_t table_mask = (1u << t->table_log2) - 1, q, y;
+	uint32_t mask = (1u << t->value_bits) - 1;
+	size_t i;
 
-	for (i = 0; i < n; i += m) {
-		unsigned row_class = t->row_class ? t->row_class[row] : 0;
-
-		m = n - i < t->width - column ? n - i
-					      : (size_t)(t->width - column);
-		if (t->column_class)
-			find_32(found + i, t, v + i, m, row_class,
-				t->column_class + column);
-		else
-			find_32(found + i, t, v + i, m, row_class, NULL);
-		row++;
-		column = 0;
+	for (i = 0; i < n; i++) {
+		q = t->row_class ? t->row_class[row] : 0;
+		q += t->column_class ? t->column_class[column] : 0;
+		y = (v[i] & 0x7fffu) >> t->drop << 1 | v[i] >> 15;
+		y -= q >> t->table_log2 << t->shift;
+		t->counts[(q & table_mask) << t->value_bits | (y & mask)]++;
+		if (++column == t->width) {
+			column = 0;
+			row++;
+		}
 	}
-	for (i = 0; i < n; i++)
-		t->counts[found[i]]++;
 }
 
-/* In 16 bits where that is enough, and 'drop' one of the floats of 16 and 32
- * bits. */
+/* The floats of 16 and 32 bits; others may have values of more than 16 bits. */
 LOOP void counts_of(const struct bs_tally_counts *t, uint64_t at,
 		    const uint16_t *v, size_t n)
 {
-	unsigned down = t->table_log2 > t->shift;
-
-	if (t->table_log2 + t->value_bits > 16 ||
-	    t->table_log2 > t->shift + 1 || (t->drop != 4 && t->drop != 7))
-		counts_32(t, at, v, n);
-	else if (t->drop == 4 && !down)
-		counts_16(t, 4, 0, at, v, n);
-	else if (t->drop == 4)
-		counts_16(t, 4, 1, at, v, n);
-	else if (!down)
-		counts_16(t, 7, 0, at, v, n);
+	if (t->drop == 4)
+		counts_16(t, 4, at, v, n);
+	else if (t->drop == 7)
+		counts_16(t, 7, at, v, n);
 	else
-		counts_16(t, 7, 1, at, v, n);
+		counts_any(t, at, v, n);
 }
 
 #endif /* BS_TALLY_LOOPS_H */

@@ -335,8 +335,8 @@ static void test_levels(void **state)
 		double gain; /* of it, and of the default over inference */
 		double gain_default;
 	} cases[] = {
-		{ SHAPES, 5, 0.04, 0.03 },
-		{ SCALED, 3, 0.001, 0.10 },
+		{ SHAPES, 4, 0.04, 0.03 },
+		{ SCALED, 4, 0.001, 0.10 },
 		{ PLAIN, 0, 0, -0.0005 },
 	};
 	uint64_t seed = 18;

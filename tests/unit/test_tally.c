@@ -132,7 +132,7 @@ static void check_sums(const struct bs_kernels *k, uint64_t *seed)
 
 /* ---- Counts ------------------------------------------------------------- */
 
-static uint32_t counts[32 << VALUE_BITS_MAX], want_counts[32 << VALUE_BITS_MAX];
+static uint32_t counts[16 << VALUE_BITS_MAX], want_counts[16 << VALUE_BITS_MAX];
 
 static void check_counts(const struct bs_kernels *k, uint64_t *seed)
 {
@@ -151,7 +151,7 @@ static void check_counts(const struct bs_kernels *k, uint64_t *seed)
 		.drop = type[0],
 		.value_bits = type[1],
 		.shift = 4,
-		.table_log2 = (uint8_t)(random_u64(seed) % 6),
+		.table_log2 = (uint8_t)(random_u64(seed) % 5),
 		.counts = counts,
 	};
 	size_t len = sizeof(counts[0]) << t.table_log2 << t.value_bits;
