@@ -80,6 +80,16 @@ static inline uint64_t round_up8(uint64_t v)
 	return (v + 7) & ~(uint64_t)7;
 }
 
+/*
+ * a / b, rounded down, of numbers below 2^53.  Doubles hold both, and divide in
+ * half the time: where a / b is no whole number, it is at least 1 / b below the
+ * next one, which is more than rounding adds.
+ */
+static inline uint64_t div_53(uint64_t a, uint64_t b)
+{
+	return (uint64_t)(int64_t)((double)(int64_t)a / (double)(int64_t)b);
+}
+
 /* ceil(a / b) without overflow; b > 0 */
 static inline uint64_t div_up(uint64_t a, uint64_t b)
 {

@@ -97,7 +97,6 @@ static void choose_window(const struct values *v, struct plane_choice *c)
 
 static void choose_tables(const struct values *v, struct plane_choice *c)
 {
-	uint8_t serial[TABLE_SERIAL_MAX];
 	unsigned t, i;
 
 	choose_window(v, c);
@@ -121,7 +120,7 @@ static void choose_tables(const struct values *v, struct plane_choice *c)
 				  v->prob_bits);
 		c->cost += bs_freq_cost(&c->freq[t], symbols, c->n_symbols) +
 			   escaped * (v->width + 7) / 8 * 8 * BIT;
-		c->side += 8 * BIT * bs_freq_write(&c->freq[t], serial);
+		c->side += 8 * BIT * bs_freq_len(&c->freq[t]);
 	}
 }
 
@@ -275,15 +274,75 @@ static void find_start(struct finest *f, bool is_split)
 	}
 }
 
+/* Add up every 1 << log2 neighbours of 2n counts, or those of a sign among twice
+ * as many: 'from' has the signs in turns. */
+static inline __attribute__((always_inline)) void
+add_up(uint64_t *restrict to, const uint32_t *restrict from, size_t n,
+       unsigned log2, bool with_sign)
+{
+	size_t of = (size_t)1 << log2, v, k;
+
+	for (v = 0; v < n; v++, from += 2 * of) {
+		uint64_t plus = 0, minus = 0;
+
+		for (k = 0; k < of; k++) {
+			plus += from[2 * k];
+			minus += from[2 * k + 1];
+		}
+		if (with_sign) {
+			to[2 * v] = plus;
+			to[2 * v + 1] = minus;
+		} else {
+			to[v] = plus + minus;
+		}
+	}
+}
+
+/* The same, 'drop' being a constant in each loop. */
+static void add_up_by(uint64_t *to, const uint32_t *from, size_t n,
+		      unsigned drop, bool with_sign)
+{
+	switch (drop << 1 | with_sign) {
+	case 0:
+		add_up(to, from, n, 0, false);
+		break;
+	case 1:
+		add_up(to, from, n, 0, true);
+		break;
+	case 2:
+		add_up(to, from, n, 1, false);
+		break;
+	case 3:
+		add_up(to, from, n, 1, true);
+		break;
+	case 4:
+		add_up(to, from, n, 2, false);
+		break;
+	case 5:
+		add_up(to, from, n, 2, true);
+		break;
+	case 6:
+		add_up(to, from, n, 3, false);
+		break;
+	default:
+		add_up(to, from, n, 3, true);
+	}
+}
+
 /* Counts of exponent and t mantissa bits, with the sign or without. */
 static void marginals(const struct finest *f, unsigned t, bool with_sign,
 		      struct values *ret)
 {
 	unsigned drop = TOP_MAX - t, n = f->n_seen >> drop >> !with_sign;
 	uint64_t *all = f->scratch, *counts = f->scratch + n;
-	unsigned table, i, v;
+	/* What is seen may begin near the end and go on at the beginning. */
+	unsigned first = f->n - f->start < f->n_seen ? f->n - f->start
+						     : f->n_seen;
+	unsigned table, i, n_first = first >> drop >> 1;
+	unsigned n_rest = (f->n_seen - first) >> drop >> 1;
 
-	memset(f->scratch, 0, sizeof(*all) * n * (f->n_tables + 1));
+	_Static_assert(TOP_MAX == 3, "add_up_by() has all of them");
+	memset(all, 0, sizeof(*all) * n);
 	ret->n_tables = f->n_tables;
 	ret->n = n;
 	ret->counts = counts;
@@ -291,11 +350,9 @@ static void marginals(const struct finest *f, unsigned t, bool with_sign,
 	for (table = 0; table < f->n_tables; table++, counts += n) {
 		const uint32_t *from = f->counts + (size_t)table * f->n;
 
-		for (i = 0; i < f->n_seen; i++) {
-			v = i >> 1 >> drop;
-			v = with_sign ? v << 1 | (i & 1) : v;
-			counts[v] += from[(f->start + i) & (f->n - 1)];
-		}
+		add_up_by(counts, from + f->start, n_first, drop, with_sign);
+		add_up_by(counts + (n_first << with_sign), from, n_rest, drop,
+			  with_sign);
 		ret->others_of[table] = f->others_of[table];
 		for (i = 0; i < n; i++)
 			all[i] += counts[i];
@@ -355,11 +412,10 @@ static void try_float(struct bs_stats *st, const struct bs_split *split,
 }
 
 static enum bs_result make_classes(struct bs_coder_classes *ret,
-				   const uint8_t *class, uint64_t n)
+				   struct bs_stats *st, const uint8_t *class,
+				   uint64_t n)
 {
 	size_t cap = CLASSES_HEADER_LEN + 4 + n, len;
-	struct bs_zstd *z;
-	enum bs_result res;
 
 	ret->n = n;
 	ret->class = malloc(n);
@@ -367,13 +423,11 @@ static enum bs_result make_classes(struct bs_coder_classes *ret,
 	if (!ret->class || !ret->object)
 		return BS_ERR_NOMEM;
 	memcpy(ret->class, class, n);
-	res = bs_zstd_new(&z);
-	if (res)
-		return res;
+	if (!st->zstd && bs_zstd_new(&st->zstd))
+		return BS_ERR_NOMEM;
 	put_u64(ret->object, n);
-	len = bs_zstd_encode(z, ret->object + CLASSES_HEADER_LEN + 4, n, class,
-			     n);
-	bs_zstd_free(z);
+	len = bs_zstd_encode(st->zstd, ret->object + CLASSES_HEADER_LEN + 4, n,
+			     class, n);
 	ret->object[8] = len != 0;
 	if (len) {
 		put_u32(ret->object + CLASSES_HEADER_LEN, (uint32_t)len);
@@ -397,9 +451,9 @@ static enum bs_result add_classes(struct bs_coder *coder, struct bs_stats *st,
 	coder->width = st->width;
 	bs_split_classes(st, split);
 	if (split->rows)
-		res = make_classes(&coder->rows, st->row_class, st->n_rows);
+		res = make_classes(&coder->rows, st, st->row_class, st->n_rows);
 	if (!res && split->columns)
-		res = make_classes(&coder->columns, st->column_class,
+		res = make_classes(&coder->columns, st, st->column_class,
 				   st->width);
 	return res;
 }
@@ -477,7 +531,7 @@ static enum bs_result byte_model(struct bs_coder *coder,
  * weights, where zstd may win. */
 static bool is_repetitive(struct bs_stats *st)
 {
-	size_t step = st->n_sample / 65536 + 1, n = 0, i;
+	size_t step = st->n_sample / 8192 | 1, n = 0, i;
 	uint32_t most = 0;
 
 	memset(st->counts, 0, 65536 * sizeof(*st->counts));

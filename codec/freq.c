@@ -39,15 +39,17 @@ uint32_t bs_log2(uint64_t v)
 			  ((steps[i + 1] - steps[i]) * fraction >> 16));
 }
 
+/* The first of the largest. */
 static unsigned largest(const struct bs_freq *q)
 {
-	unsigned best = 0, s;
+	uint16_t most = 0;
+	unsigned s;
 
-	for (s = 1; s < SYMBOLS_MAX; s++) {
-		if (q->f[s] > q->f[best])
-			best = s;
-	}
-	return best;
+	for (s = 0; s < SYMBOLS_MAX; s++)
+		most = q->f[s] > most ? q->f[s] : most;
+	for (s = 0; q->f[s] != most;)
+		s++;
+	return s;
 }
 
 /*
@@ -102,7 +104,7 @@ void bs_freq_normalise(struct bs_freq *ret, const uint64_t *counts, unsigned n,
 		if (!counts[s])
 			continue;
 		share = counts[s] >> drop << prob_bits;
-		share = (share + total / 2) / total;
+		share = div_53(share + total / 2, total);
 		ret->f[s] = share ? (uint16_t)share : 1;
 		sum += ret->f[s];
 	}
@@ -132,6 +134,26 @@ unsigned bs_freq_n_symbols(const struct bs_freq *freq)
 	return n;
 }
 
+/* Of symbol s after one of 'prev' bits: z of docs/format.md 8.2. */
+static unsigned length_step(unsigned len, unsigned prev)
+{
+	return len >= prev ? 2 * (len - prev) : 2 * (prev - len) - 1;
+}
+
+size_t bs_freq_len(const struct bs_freq *freq)
+{
+	unsigned n = bs_freq_n_symbols(freq), prev = 0, bits = 0, s;
+
+	for (s = 0; s < n; s++) {
+		unsigned len = bit_length(freq->f[s]);
+
+		bits += 2 * bit_length(length_step(len, prev) + 1) - 1;
+		bits += len ? len - 1 : 0;
+		prev = len;
+	}
+	return 2 + (bits + 7) / 8;
+}
+
 size_t bs_freq_write(const struct bs_freq *freq, uint8_t *dst)
 {
 	unsigned n = bs_freq_n_symbols(freq), prev = 0, s;
@@ -141,8 +163,7 @@ size_t bs_freq_write(const struct bs_freq *freq, uint8_t *dst)
 	dst[1] = (uint8_t)(n - 1);
 	for (s = 0; s < n; s++) {
 		unsigned len = bit_length(freq->f[s]);
-		unsigned z = len >= prev ? 2 * (len - prev)
-					 : 2 * (prev - len) - 1;
+		unsigned z = length_step(len, prev);
 		unsigned k = bit_length(z + 1) - 1;
 
 		bw_bits(&bw, 0, k);

@@ -58,7 +58,9 @@ uint32_t bs_log2(uint64_t v);
 uint64_t bs_freq_cost(const struct bs_freq *freq, const uint64_t *counts,
 		      unsigned n);
 
-/* Write as docs/format.md 8.2; returns bytes written, <= TABLE_SERIAL_MAX. */
+/* Write as docs/format.md 8.2; returns bytes written, <= TABLE_SERIAL_MAX.
+ * bs_freq_len() says how many it would be. */
+size_t bs_freq_len(const struct bs_freq *freq);
 size_t bs_freq_write(const struct bs_freq *freq, uint8_t *dst);
 
 /* Parse; *ret_len is the bytes read.  CORRUPT: not a table. */

@@ -43,7 +43,7 @@ static uint32_t nearest(uint64_t sum, uint64_t n, unsigned phases_log2)
 {
 	uint64_t step = n << SCALE_STEPS_LOG2;
 
-	return (uint32_t)(((sum << phases_log2) + step / 2) / step);
+	return (uint32_t)div_53((sum << phases_log2) + step / 2, step);
 }
 
 /* The class that counts as 0, when 'least' to 'most' occur: of more than fit,

@@ -15,6 +15,7 @@
 #include "bits.h"
 #include "freq.h"
 #include "kernels.h"
+#include "plain.h"
 #include "scale.h"
 
 #include <stdlib.h>
@@ -77,6 +78,7 @@ void bs_stats_free(struct bs_stats *st)
 	free(st->histograms);
 	free(st->counts);
 	free(st->scratch);
+	bs_zstd_free(st->zstd);
 	free(st);
 }
 

@@ -101,6 +101,7 @@ struct bs_stats {
 	int16_t *histograms; /* [width][CLUSTER_BINS] */
 	uint32_t *counts; /* [STATS_TABLES(level) << 15] */
 	uint64_t *scratch; /* [STATS_SCRATCH] */
+	struct bs_zstd *zstd; /* for class arrays; made at first use */
 };
 
 /* Where run j begins, of bs_stats.n_runs in all. */
