@@ -107,31 +107,52 @@ static void put_raw_section(struct encoding *e)
 
 /* ---- Coded planes ------------------------------------------------------- */
 
-/* A table for this chunk's values of a local plane, if it pays. */
-static void choose_local(struct encoding *e, unsigned plane)
+/* Count the values of a plane in the first 'part' elements of every block, and
+ * make a table of them.  Returns what it saves of '*ret_raw', in 1/65536 bits. */
+static int64_t try_local(struct encoding *e, const struct bs_plane *p,
+			 size_t part, struct bs_freq *freq, uint64_t *ret_raw)
 {
-	const struct bs_plane *p = &e->coder->desc.planes[plane];
-	struct bs_freq *freq = &e->ws->local[plane];
 	uint64_t counts[SYMBOLS_MAX] = { 0 };
-	uint64_t raw_cost = (uint64_t)p->width * e->n << 16, cost;
-	uint8_t table[TABLE_SERIAL_MAX];
 	struct bs_bits from[BITS_MAX];
 	unsigned n_from = find_bits(p, 0, p->width, from);
-	size_t i, n;
+	size_t at, n, total = 0;
+	uint64_t cost;
 
-	for (i = 0; i < e->n; i += n) {
-		n = e->n - i < BLOCK ? e->n - i : BLOCK;
-		bs_kernels()->take_piece(e->ws->piece, 8, e->src + i * e->unit,
+	for (at = 0; at < e->n; at += BLOCK, total += n) {
+		n = e->n - at < part ? e->n - at : part;
+		bs_kernels()->take_piece(e->ws->piece, 8, e->src + at * e->unit,
 					 e->unit, n, from, n_from);
 		bs_count_bytes(counts, e->ws->piece, n);
 	}
 	bs_freq_normalise(freq, counts, 1u << p->width, PROB_BITS_MAX);
-	cost = bs_freq_cost(freq, counts, 1u << p->width) +
-	       ((uint64_t)bs_freq_write(freq, table) << 19);
-	if (cost > raw_cost - raw_cost / e->coder->local_gain)
-		freq->prob_bits = 0;
-	else
-		e->has_coded = true;
+	cost = bs_freq_cost(freq, counts, 1u << p->width);
+	*ret_raw = (uint64_t)p->width * total << 16;
+	return (int64_t)*ret_raw - (int64_t)cost;
+}
+
+/*
+ * A table for this chunk's values of a local plane, if it pays.  Low bits of
+ * mantissas are mostly noise: a quarter of each block shows it, by which a table
+ * looks better than it is.
+ */
+static void choose_local(struct encoding *e, unsigned plane)
+{
+	const struct bs_plane *p = &e->coder->desc.planes[plane];
+	struct bs_freq *freq = &e->ws->local[plane];
+	uint32_t gain = e->coder->local_gain;
+	uint64_t raw, table;
+	int64_t saved;
+
+	saved = try_local(e, p, BLOCK / 4, freq, &raw);
+	if (saved >= (int64_t)(raw / gain / 2)) {
+		saved = try_local(e, p, BLOCK, freq, &raw);
+		table = (uint64_t)bs_freq_len(freq) << 19;
+		if (saved - (int64_t)table >= (int64_t)(raw / gain)) {
+			e->has_coded = true;
+			return;
+		}
+	}
+	freq->prob_bits = 0;
 }
 
 /* The value of one element. */
