@@ -5,11 +5,10 @@
  * A request is cut into pieces of chunks.  All chunks that nobody has are
  * claimed first and loaded; only then are those waited for that others load.
  * So a claim never waits for another claim, and no two requests can wait for
- * each other.  (Pages and models are claimed one at a time and loaded at once.)
+ * each other.
  *
- * A chunk that does not decode to what was written is read and decoded once
- * more, since memory and buses fail too; then it is a problem, named with its
- * tensor, and EIO for those who want it.  Nothing else suffers.
+ * A chunk that cannot be had is a problem, named with its tensor, and EIO for
+ * those who want it.  Nothing else suffers.
  */
 
 #include "decode.h"
@@ -21,7 +20,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +29,7 @@
 /* Stored bytes of a batch: the longest chunk with its direct read's edges, or
  * three of the usual ones. */
 #define STORED_LEN ((size_t)640 << 10)
-static_assert(STORED_LEN >= BS_CHUNK_STORED_MAX + 2 * BSFS_DIRECT_ALIGN,
-	      "a chunk must fit");
+static_assert(STORED_LEN >= BSFS_STORED_MAX, "a chunk must fit");
 
 /* Longer headers are not parsed to name a tensor. */
 #define HEADER_MAX ((uint64_t)16 << 20)
@@ -51,9 +48,7 @@ struct bsfs_decoder {
 
 static void free_worker(struct bsfs_worker *w)
 {
-	bsfs_uring_free(w->uring);
-	bs_workspace_free(w->ws);
-	free(w->stored);
+	bsfs_loader_fini(&w->loader);
 	free(w->copy);
 	free(w);
 }
@@ -61,15 +56,11 @@ static void free_worker(struct bsfs_worker *w)
 static struct bsfs_worker *new_worker(struct bsfs_session *s)
 {
 	struct bsfs_worker *w = calloc(1, sizeof(*w));
-	void *stored = NULL;
 
 	if (!w)
 		return NULL;
 	w->s = s;
-	w->uring = bsfs_uring_new();
-	if (posix_memalign(&stored, BSFS_DIRECT_ALIGN, STORED_LEN) == 0)
-		w->stored = stored;
-	if (!w->uring || !w->stored || bs_workspace_new(&w->ws) != BS_OK) {
+	if (bsfs_loader_init(&w->loader, s, STORED_LEN) != 0) {
 		free_worker(w);
 		return NULL;
 	}
@@ -94,7 +85,7 @@ int bsfs_decoder_new(struct bsfs_session *s)
 		w->next = d->idle;
 		d->idle = w;
 	}
-	d->is_async = bsfs_uring_is_async(d->idle->uring);
+	d->is_async = bsfs_uring_is_async(d->idle->loader.uring);
 	return 0;
 }
 
@@ -134,7 +125,7 @@ struct bsfs_worker *bsfs_worker_get(struct bsfs_session *s)
 	pthread_mutex_unlock(&d->lock);
 	w->n_iov = 0;
 	w->n_pins = 0;
-	w->bad_chunk = UINT64_MAX;
+	w->loader.bad_chunk = UINT64_MAX;
 	return w;
 }
 
@@ -156,286 +147,54 @@ void bsfs_worker_put(struct bsfs_worker *w)
 	pthread_mutex_unlock(&d->lock);
 }
 
-/* ---- Pages and models ---------------------------------------------------- */
-
-static void note_bad(struct bsfs_worker *w, uint64_t chunk, const char *text)
-{
-	w->bad_chunk = chunk;
-	snprintf(w->bad_text, sizeof(w->bad_text), "%s", text);
-}
-
-static void release_page(void *page)
-{
-	bs_page_free(page);
-}
-
-static void release_model(void *model)
-{
-	bs_model_free(model);
-}
-
-static enum bs_result load_object(struct bsfs_vfile *f, enum bsfs_kind kind,
-				  uint64_t no, void **ret, size_t *ret_len,
-				  struct bs_error *err)
-{
-	struct bs_page *page;
-	struct bs_model *model;
-	enum bs_result res;
-
-	if (kind == BSFS_PAGE) {
-		res = bs_page_load(f->ar, no, &page, err);
-		*ret = page;
-		*ret_len = res == BS_OK ? bs_page_mem(page) : 0;
-	} else {
-		res = bs_model_load(f->ar, no, &model, err);
-		*ret = model;
-		*ret_len = res == BS_OK ? bs_model_mem(model) : 0;
-	}
-	return res;
-}
-
-/* Get page or model 'no', which 'chunk' needs, pinned. */
-static int get_object(struct bsfs_worker *w, struct bsfs_vfile *f,
-		      enum bsfs_kind kind, uint64_t no, uint64_t chunk,
-		      struct bsfs_entry **ret)
-{
-	struct bsfs_cache *c = w->s->cache;
-	struct bs_error error = { 0 };
-	enum bs_result res;
-	void *object;
-	size_t len;
-	int found = bsfs_cache_get(c, kind, f->id, no, 0, ret);
-	int err = 0;
-
-	if (found < 0)
-		return found;
-	if (found == BSFS_LOADING)
-		err = bsfs_cache_wait(c, *ret);
-	if (found == BSFS_CLAIMED) {
-		res = load_object(f, kind, no, &object, &len, &error);
-		if (res == BS_OK) {
-			bsfs_cache_publish_object(c, *ret, object, len,
-						  kind == BSFS_PAGE
-							  ? release_page
-							  : release_model);
-		} else {
-			if (res != BS_ERR_NOMEM)
-				note_bad(w, chunk, error.text);
-			err = -bs_result_errno(res);
-			bsfs_cache_fail(c, *ret, -err);
-		}
-	}
-	if (err)
-		bsfs_cache_put(c, *ret);
-	return err;
-}
-
 /* ---- Loading chunks ------------------------------------------------------ */
-
-/* A claimed chunk on its way. */
-struct load {
-	struct bsfs_entry *entry;
-	struct bs_chunk chunk;
-	size_t stored_at; /* in w->stored: where its read begins */
-	size_t read_len;
-	uint32_t edge; /* bytes read before the chunk's own */
-	uint64_t no;
-	int err;
-};
-
-static int get_record(struct bsfs_worker *w, struct bsfs_vfile *f,
-		      struct load *l)
-{
-	struct bsfs_entry *page;
-	int err = get_object(w, f, BSFS_PAGE, bs_archive_page_of(f->ar, l->no),
-			     l->no, &page);
-
-	if (err)
-		return err;
-	bs_page_chunk(f->ar, bsfs_entry_object(page), l->no, &l->chunk);
-	bsfs_cache_put(w->s->cache, page);
-	return 0;
-}
-
-/* Decide what to read for 'l', at 'at' of w->stored; 0: it does not fit. */
-static int place(const struct bsfs_vfile *f, struct load *l, size_t at)
-{
-	uint64_t off = l->chunk.stored_off;
-	size_t len = l->chunk.stored_len;
-
-	l->edge = 0;
-	if (f->direct_fd >= 0) {
-		l->edge = (uint32_t)(off % BSFS_DIRECT_ALIGN);
-		len += l->edge;
-		len += BSFS_DIRECT_ALIGN - 1;
-		len -= len % BSFS_DIRECT_ALIGN;
-	}
-	l->stored_at = at;
-	l->read_len = len;
-	return at + len <= STORED_LEN;
-}
-
-static int read_fd(const struct bsfs_vfile *f)
-{
-	return f->direct_fd >= 0 ? f->direct_fd : f->fd;
-}
-
-/* Read what is missing after 'got' bytes: of a short read, or of one that
- * failed.  Only the chunk's own bytes count; the file may end within the
- * edge. */
-static int read_rest(struct bsfs_worker *w, const struct bsfs_vfile *f,
-		     const struct load *l, size_t got)
-{
-	size_t want = l->edge + l->chunk.stored_len;
-	uint8_t *dst = w->stored + l->stored_at;
-	uint64_t off = l->chunk.stored_off - l->edge;
-
-	while (got < want) {
-		/* Through the page cache: any alignment will do. */
-		ssize_t n =
-			pread(f->fd, dst + got, want - got, (off_t)(off + got));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return -EIO;
-		got += (size_t)n;
-	}
-	return 0;
-}
-
-static enum bs_result decode(struct bsfs_worker *w, struct bsfs_vfile *f,
-			     const struct load *l)
-{
-	struct bsfs_entry *model = NULL;
-	struct bs_blob blob;
-	enum bs_result res;
-
-	bs_archive_blob(f->ar, l->chunk.blob, &blob);
-	if (l->chunk.coding == BS_CODING_PLANES && blob.model != BS_NO_MODEL) {
-		int err =
-			get_object(w, f, BSFS_MODEL, blob.model, l->no, &model);
-
-		if (err)
-			return err == -ENOMEM ? BS_ERR_NOMEM : BS_ERR_CORRUPT;
-	}
-	res = bs_chunk_decode(&l->chunk, &blob,
-			      model ? bsfs_entry_object(model) : NULL, w->ws,
-			      w->stored + l->stored_at + l->edge,
-			      bsfs_entry_bytes(l->entry));
-	if (model)
-		bsfs_cache_put(w->s->cache, model);
-	return res;
-}
-
-/* 'got' is what the first read brought, or -errno. */
-static int finish(struct bsfs_worker *w, struct bsfs_vfile *f, struct load *l,
-		  int got)
-{
-	struct bsfs_stats *st = w->s->stats;
-	enum bs_result res;
-	int err;
-
-	if (got < 0 || (size_t)got < l->edge + l->chunk.stored_len)
-		bsfs_count(st, BSFS_N_SHORT_READS, 1);
-	err = read_rest(w, f, l, got < 0 ? 0 : (size_t)got);
-	if (err) {
-		note_bad(w, l->no, "the store cannot be read");
-		return err;
-	}
-	bsfs_count(st, BSFS_N_DECODES, 1);
-	bsfs_count(st, BSFS_N_DECODED_BYTES, l->chunk.raw_len);
-	if (bsfs_vfile_mark(f->decoded, l->no))
-		bsfs_count(st, BSFS_N_REDECODES, 1);
-	res = decode(w, f, l);
-	if (res == BS_OK)
-		return 0;
-	if (res == BS_ERR_NOMEM)
-		return -ENOMEM;
-	/* From the disk, not the page cache. */
-	posix_fadvise(f->fd, 0, 0, POSIX_FADV_DONTNEED);
-	if (read_rest(w, f, l, 0) == 0 && decode(w, f, l) == BS_OK) {
-		bsfs_count(st, BSFS_N_HEALED, 1);
-		return 0;
-	}
-	if (w->bad_chunk == l->no)
-		return -EIO; /* said already: its model cannot be had */
-	if (bs_chunk_check_stored(&l->chunk,
-				  w->stored + l->stored_at + l->edge) != BS_OK)
-		note_bad(w, l->no, "the stored bytes are damaged");
-	else
-		note_bad(w, l->no, bs_result_text(res));
-	return -EIO;
-}
-
-static void end_load(struct bsfs_worker *w, struct load *l, int err)
-{
-	if (err)
-		bsfs_cache_fail(w->s->cache, l->entry, -err);
-	else
-		bsfs_cache_publish(w->s->cache, l->entry);
-}
 
 /* Read and decode 'n' placed chunks; each is published as soon as it is. */
 static void load_batch(struct bsfs_worker *w, struct bsfs_vfile *f,
-		       struct load *loads, unsigned n)
+		       struct bsfs_load *loads, unsigned n)
 {
-	struct bsfs_stats *st = w->s->stats;
+	struct bsfs_loader *l = &w->loader;
 	unsigned i;
 
-	for (i = 0; i < n; i++) {
-		struct load *l = &loads[i];
-
-		bsfs_uring_read(w->uring, read_fd(f), w->stored + l->stored_at,
-				l->read_len, l->chunk.stored_off - l->edge, i);
-		bsfs_count(st, BSFS_N_STORE_READS, 1);
-		bsfs_count(st, BSFS_N_STORE_BYTES, (int64_t)l->read_len);
-	}
-	bsfs_count_in_flight(st, (int)n);
-	bsfs_uring_submit(w->uring);
+	for (i = 0; i < n; i++)
+		bsfs_load_begin(l, f, &loads[i], i);
+	bsfs_uring_submit(l->uring);
 	for (i = 0; i < n; i++) {
 		unsigned tag;
 		int got;
 
-		bsfs_uring_wait(w->uring, &tag, &got);
-		bsfs_count_in_flight(st, -1);
-		end_load(w, &loads[tag], finish(w, f, &loads[tag], got));
+		bsfs_uring_wait(l->uring, &tag, &got);
+		bsfs_load_finish(l, f, &loads[tag], got);
 	}
-	if (f->direct_fd < 0)
-		for (i = 0; i < n; i++)
-			posix_fadvise(f->fd, (off_t)loads[i].chunk.stored_off,
-				      loads[i].chunk.stored_len,
-				      POSIX_FADV_DONTNEED);
 }
 
 /* Load all that was claimed; every claim is ended. */
 static void load_claims(struct bsfs_worker *w, struct bsfs_vfile *f,
-			struct load *loads, unsigned n)
+			struct bsfs_load *loads, unsigned n)
 {
 	unsigned first = 0, n_batch = 0, i;
 	size_t at = 0;
 
 	for (i = 0; i < n; i++) {
-		struct load l = loads[i];
-		int err = get_record(w, f, &l);
+		struct bsfs_load load = loads[i];
+		int err = bsfs_load_find(&w->loader, f, &load);
+		size_t end;
 
 		if (err) {
-			end_load(w, &l, err);
+			bsfs_load_end(&w->loader, &load, err);
 			continue;
 		}
-		if (n_batch == BSFS_URING_DEPTH || !place(f, &l, at)) {
+		end = bsfs_load_place(f, &load, at);
+		if (n_batch == BSFS_URING_DEPTH || end > STORED_LEN) {
 			load_batch(w, f, loads + first, n_batch);
 			first += n_batch;
 			n_batch = 0;
-			at = 0;
-			place(f, &l, at);
+			end = bsfs_load_place(f, &load, 0);
 		}
 		/* Slots of ended claims before 'i' are free. */
-		loads[first + n_batch++] = l;
-		at += (l.read_len + BSFS_DIRECT_ALIGN - 1) / BSFS_DIRECT_ALIGN *
-		      BSFS_DIRECT_ALIGN;
+		loads[first + n_batch++] = load;
+		at = (end + BSFS_DIRECT_ALIGN - 1) / BSFS_DIRECT_ALIGN *
+		     BSFS_DIRECT_ALIGN;
 	}
 	load_batch(w, f, loads + first, n_batch);
 }
@@ -444,7 +203,7 @@ static void load_claims(struct bsfs_worker *w, struct bsfs_vfile *f,
 static int load_pieces(struct bsfs_worker *w, struct bsfs_vfile *f,
 		       const struct bsfs_piece *pieces, unsigned n)
 {
-	struct load loads[BSFS_PIECES_MAX];
+	struct bsfs_load loads[BSFS_PIECES_MAX];
 	unsigned n_loads = 0, i;
 	int waits[BSFS_PIECES_MAX];
 	int err = 0;
@@ -566,7 +325,7 @@ static void report_bad(struct bsfs_worker *w, struct bsfs_vfile *f,
 {
 	const struct bs_st_tensor *t = NULL;
 	struct bsfs_session *s = w->s;
-	uint64_t chunk = w->bad_chunk, off = 0, len = 0;
+	uint64_t chunk = w->loader.bad_chunk, off = 0, len = 0;
 	int name_len = m->name_len < NAMED_MAX ? (int)m->name_len : NAMED_MAX;
 	char what[240];
 	struct bs_st *st;
@@ -575,7 +334,7 @@ static void report_bad(struct bsfs_worker *w, struct bsfs_vfile *f,
 		return;
 	bsfs_count(s->stats, BSFS_N_BAD_CHUNKS, 1);
 	/* Reading the header may fail for the same reason, and note it. */
-	snprintf(what, sizeof(what), "%s", w->bad_text);
+	snprintf(what, sizeof(what), "%s", w->loader.bad_text);
 	st = read_names(w, f, m);
 	if (find_chunk(f, m, chunk, &off, &len) && st)
 		t = bs_st_tensor_at(st, off);
@@ -638,7 +397,7 @@ int bsfs_worker_read(struct bsfs_worker *w, struct bsfs_vfile *f,
 	else
 		err = use_copy(w, len) ? -ENOMEM
 				       : read_copy(w, f, m, off, len, w->copy);
-	if (err && w->bad_chunk != UINT64_MAX)
+	if (err && w->loader.bad_chunk != UINT64_MAX)
 		report_bad(w, f, m);
 	return err;
 }

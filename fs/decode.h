@@ -7,6 +7,7 @@
 #define BSFS_DECODE_H
 
 #include "fs.h"
+#include "load.h"
 #include "vfile.h"
 
 #include <sys/uio.h>
@@ -23,14 +24,10 @@ struct bsfs_worker {
 	/* decode.c's own. */
 	struct bsfs_session *s; /* borrowed */
 	struct bsfs_worker *next; /* protected by decoder->lock */
-	struct bsfs_uring *uring; /* owned, as are the next three */
-	struct bs_workspace *ws;
-	uint8_t *stored;
-	uint8_t *copy; /* [BSFS_READ_MAX], or NULL: never needed */
+	struct bsfs_loader loader;
+	uint8_t *copy; /* [BSFS_READ_MAX], or NULL: never needed; owned */
 	struct bsfs_entry *pins[BSFS_PIECES_MAX];
 	unsigned n_pins;
-	uint64_t bad_chunk; /* of the last failure, or UINT64_MAX */
-	char bad_text[240];
 };
 
 /* Make the workers, one a thread.  0 or -errno; s->decoder is set. */

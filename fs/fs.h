@@ -3,7 +3,7 @@
  * fs.h - the mount: what its files share, and what its caller sees
  *
  *	fuse_ops ──► inode ──► tree, bundle ──► vfile   names: which is meant
- *	    └──────► decode ─► cache ─► uring            bytes: what is in it
+ *	    └──────► decode ─► load ─► cache, uring      bytes: what is in it
  *
  * LOCK ORDER.  There are six locks, and no thread holds two of them:
  *
