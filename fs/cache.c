@@ -40,7 +40,8 @@ struct bsfs_entry {
 	enum bsfs_kind kind;
 	enum state state;
 	unsigned n_pins;
-	unsigned n_waiters;
+	unsigned n_waiters; /* read without the lock, too */
+	int is_ahead; /* nobody has wanted it yet */
 	int err; /* of a failed one */
 	uint64_t file;
 	uint64_t no;
@@ -157,11 +158,18 @@ static void free_spare(struct bsfs_cache *c, struct spare **p)
 	free(s);
 }
 
-static void evict(struct bsfs_cache *c, struct bsfs_entry *e)
+static void discard(struct bsfs_cache *c, struct bsfs_entry *e)
 {
 	lru_remove(c, e);
 	unlink_entry(c, e);
 	free_entry(c, e);
+}
+
+static void evict(struct bsfs_cache *c, struct bsfs_entry *e)
+{
+	c->stats.evictions++;
+	c->stats.ahead_unused += (uint64_t)e->is_ahead;
+	discard(c, e);
 }
 
 /* Make room for 'len' more bytes, as far as that goes. */
@@ -171,7 +179,6 @@ static void make_room(struct bsfs_cache *c, size_t len)
 		if (c->spares) {
 			free_spare(c, &c->spares);
 		} else if (c->oldest) {
-			c->stats.evictions++;
 			evict(c, c->oldest);
 		} else {
 			break;
@@ -196,7 +203,6 @@ static void *take_buffer(struct bsfs_cache *c, size_t len)
 	void *buf;
 
 	if (!p && c->used + len > c->limit && c->oldest) {
-		c->stats.evictions++;
 		evict(c, c->oldest);
 		p = find_spare(c, len);
 	}
@@ -217,7 +223,7 @@ void bsfs_cache_free(struct bsfs_cache *c)
 	if (!c)
 		return;
 	while (c->oldest)
-		evict(c, c->oldest);
+		discard(c, c->oldest);
 	while (c->spares)
 		free_spare(c, &c->spares);
 	assert(c->used == 0 && c->stats.n_entries == 0);
@@ -277,21 +283,42 @@ static struct bsfs_entry *claim(struct bsfs_cache *c, enum bsfs_kind kind,
 	return e;
 }
 
-static int get_locked(struct bsfs_cache *c, enum bsfs_kind kind, uint64_t file,
-		      uint64_t no, size_t len, struct bsfs_entry **ret)
+static struct bsfs_entry *find(struct bsfs_cache *c, enum bsfs_kind kind,
+			       uint64_t file, uint64_t no)
 {
 	struct bsfs_entry *e = *bucket_of(c, kind, file, no);
 
 	while (e && !(e->kind == kind && e->file == file && e->no == no))
 		e = e->next;
+	return e;
+}
+
+static void pin(struct bsfs_cache *c, struct bsfs_entry *e)
+{
+	if (e->state == READY && e->n_pins == 0)
+		lru_remove(c, e);
+	e->n_pins++;
+}
+
+/* Somebody wants it, now if not before. */
+static void use(struct bsfs_cache *c, struct bsfs_entry *e)
+{
+	c->stats.ahead_used += (uint64_t)e->is_ahead;
+	e->is_ahead = 0;
+}
+
+static int get_locked(struct bsfs_cache *c, enum bsfs_kind kind, uint64_t file,
+		      uint64_t no, size_t len, struct bsfs_entry **ret)
+{
+	struct bsfs_entry *e = find(c, kind, file, no);
+
 	if (!e) {
 		*ret = claim(c, kind, file, no, len);
 		return *ret ? BSFS_CLAIMED : -ENOMEM;
 	}
 	*ret = e;
-	if (e->state == READY && e->n_pins == 0)
-		lru_remove(c, e);
-	e->n_pins++;
+	pin(c, e);
+	use(c, e);
 	if (e->state == READY) {
 		c->stats.hits++;
 		return BSFS_READY;
@@ -307,6 +334,50 @@ int bsfs_cache_get(struct bsfs_cache *c, enum bsfs_kind kind, uint64_t file,
 
 	pthread_mutex_lock(&c->lock);
 	found = get_locked(c, kind, file, no, len, ret);
+	pthread_mutex_unlock(&c->lock);
+	return found;
+}
+
+int bsfs_cache_get_ahead(struct bsfs_cache *c, uint64_t file, uint64_t no,
+			 size_t len, struct bsfs_entry **ret)
+{
+	int found = BSFS_READY;
+
+	pthread_mutex_lock(&c->lock);
+	if (!find(c, BSFS_CHUNK, file, no) &&
+	    (c->oldest || c->spares || c->used + len <= c->limit)) {
+		*ret = claim(c, BSFS_CHUNK, file, no, len);
+		found = *ret ? BSFS_CLAIMED : -ENOMEM;
+		if (*ret) {
+			(*ret)->is_ahead = 1;
+			c->stats.ahead++;
+		}
+	}
+	pthread_mutex_unlock(&c->lock);
+	return found;
+}
+
+int bsfs_cache_is_awaited(const struct bsfs_entry *e)
+{
+	return __atomic_load_n(&e->n_waiters, __ATOMIC_RELAXED) != 0;
+}
+
+enum bsfs_ahead bsfs_cache_take_ahead(struct bsfs_cache *c, uint64_t file,
+				      uint64_t no, struct bsfs_entry **ret)
+{
+	enum bsfs_ahead found = BSFS_AHEAD_NONE;
+	struct bsfs_entry *e;
+
+	pthread_mutex_lock(&c->lock);
+	e = find(c, BSFS_CHUNK, file, no);
+	if (e && e->is_ahead && e->state == LOADING) {
+		found = BSFS_AHEAD_LOADING;
+	} else if (e && e->is_ahead) {
+		pin(c, e);
+		use(c, e);
+		*ret = e;
+		found = BSFS_AHEAD_READY;
+	}
 	pthread_mutex_unlock(&c->lock);
 	return found;
 }
@@ -383,10 +454,10 @@ int bsfs_cache_wait(struct bsfs_cache *c, struct bsfs_entry *e)
 	int err;
 
 	pthread_mutex_lock(&c->lock);
-	e->n_waiters++;
+	__atomic_fetch_add(&e->n_waiters, 1, __ATOMIC_RELAXED);
 	while (e->state == LOADING)
 		pthread_cond_wait(&c->changed, &c->lock);
-	e->n_waiters--;
+	__atomic_fetch_sub(&e->n_waiters, 1, __ATOMIC_RELAXED);
 	err = e->state == FAILED ? -e->err : 0;
 	pthread_mutex_unlock(&c->lock);
 	return err;
@@ -400,7 +471,7 @@ void bsfs_cache_drop(struct bsfs_cache *c, uint64_t file)
 	for (e = c->oldest; e; e = newer) {
 		newer = e->newer;
 		if (e->file == file)
-			evict(c, e);
+			discard(c, e);
 	}
 	pthread_mutex_unlock(&c->lock);
 }

@@ -29,6 +29,9 @@ struct bsfs_cache_stats {
 	uint64_t waits; /* found loading */
 	uint64_t failures;
 	uint64_t evictions;
+	uint64_t ahead; /* claimed before anybody wanted them */
+	uint64_t ahead_used; /* and wanted then */
+	uint64_t ahead_unused; /* and evicted without that */
 };
 
 struct bsfs_cache;
@@ -61,6 +64,27 @@ enum bsfs_found {
 int bsfs_cache_get(struct bsfs_cache *c, enum bsfs_kind kind, uint64_t file,
 		   uint64_t no, size_t len, struct bsfs_entry **ret);
 void bsfs_cache_put(struct bsfs_cache *c, struct bsfs_entry *e);
+
+/*
+ * The same for a chunk that nobody wants yet: claimed only if it is absent and
+ * there is room, and pinned then; else BSFS_READY, nothing is pinned, and *ret
+ * is not set.
+ */
+int bsfs_cache_get_ahead(struct bsfs_cache *c, uint64_t file, uint64_t no,
+			 size_t len, struct bsfs_entry **ret);
+
+/* Whether somebody waits for a chunk that is loading. */
+int bsfs_cache_is_awaited(const struct bsfs_entry *e);
+
+/* What has become of a chunk that was to be loaded ahead. */
+enum bsfs_ahead {
+	BSFS_AHEAD_NONE, /* it is absent, or somebody has used it */
+	BSFS_AHEAD_LOADING,
+	BSFS_AHEAD_READY, /* *ret is it, pinned; it counts as used now */
+};
+
+enum bsfs_ahead bsfs_cache_take_ahead(struct bsfs_cache *c, uint64_t file,
+				      uint64_t no, struct bsfs_entry **ret);
 
 /* A chunk's bytes: written by its claimant, read by others once it is ready. */
 uint8_t *bsfs_entry_bytes(const struct bsfs_entry *e);

@@ -41,6 +41,8 @@ struct bsfs_decoder {
 	pthread_mutex_t lock; /* protects 'idle' */
 	pthread_cond_t returned;
 	int is_async; /* the workers got rings */
+	unsigned n_cpus;
+	unsigned n_busy; /* atomic: workers that do not wait for others */
 	struct bsfs_worker *idle;
 };
 
@@ -86,12 +88,28 @@ int bsfs_decoder_new(struct bsfs_session *s)
 		d->idle = w;
 	}
 	d->is_async = bsfs_uring_is_async(d->idle->loader.uring);
+	d->n_cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+	if (d->n_cpus > s->opt->n_threads)
+		d->n_cpus = s->opt->n_threads;
 	return 0;
 }
 
 int bsfs_decoder_is_async(const struct bsfs_session *s)
 {
 	return s->decoder->is_async;
+}
+
+int bsfs_decoder_is_busy(const struct bsfs_session *s)
+{
+	const struct bsfs_decoder *d = s->decoder;
+
+	return __atomic_load_n(&d->n_busy, __ATOMIC_SEQ_CST) >= d->n_cpus;
+}
+
+static void count_busy(const struct bsfs_worker *w, int by)
+{
+	__atomic_fetch_add(&w->s->decoder->n_busy, (unsigned)by,
+			   __ATOMIC_SEQ_CST);
 }
 
 void bsfs_decoder_free(struct bsfs_session *s)
@@ -125,14 +143,20 @@ struct bsfs_worker *bsfs_worker_get(struct bsfs_session *s)
 	pthread_mutex_unlock(&d->lock);
 	w->n_iov = 0;
 	w->n_pins = 0;
+	w->loader.n_again = 0;
 	w->loader.bad_chunk = UINT64_MAX;
+	count_busy(w, 1);
 	return w;
 }
 
 static void unpin(struct bsfs_worker *w)
 {
-	while (w->n_pins)
-		bsfs_cache_put(w->s->cache, w->pins[--w->n_pins]);
+	while (w->n_pins) {
+		struct bsfs_entry *e = w->pins[--w->n_pins];
+
+		if (e)
+			bsfs_cache_put(w->s->cache, e);
+	}
 }
 
 void bsfs_worker_put(struct bsfs_worker *w)
@@ -140,6 +164,7 @@ void bsfs_worker_put(struct bsfs_worker *w)
 	struct bsfs_decoder *d = w->s->decoder;
 
 	unpin(w);
+	count_busy(w, -1);
 	pthread_mutex_lock(&d->lock);
 	w->next = d->idle;
 	d->idle = w;
@@ -199,6 +224,36 @@ static void load_claims(struct bsfs_worker *w, struct bsfs_vfile *f,
 	load_batch(w, f, loads + first, n_batch);
 }
 
+/* Wait for piece 'i', which another loads: 0 or -errno. */
+static int wait_for(struct bsfs_worker *w, struct bsfs_vfile *f,
+		    const struct bsfs_piece *piece, unsigned i)
+{
+	struct bsfs_cache *c = w->s->cache;
+	struct bsfs_load load = { .no = piece->chunk };
+	int err, found;
+
+	for (;;) {
+		count_busy(w, -1);
+		err = bsfs_cache_wait(c, w->pins[i]);
+		count_busy(w, 1);
+		if (err != -ECANCELED)
+			return err;
+		/* Who failed had not been asked for it, and does not say what
+		 * is wrong. */
+		bsfs_cache_put(c, w->pins[i]);
+		found = bsfs_cache_get(c, BSFS_CHUNK, f->id, piece->chunk,
+				       piece->raw_len, &w->pins[i]);
+		if (found < 0) {
+			w->pins[i] = NULL;
+			return found;
+		}
+		if (found == BSFS_CLAIMED) {
+			load.entry = w->pins[i];
+			load_claims(w, f, &load, 1);
+		}
+	}
+}
+
 /* Have the chunks of 'n' pieces in memory, pinned. */
 static int load_pieces(struct bsfs_worker *w, struct bsfs_vfile *f,
 		       const struct bsfs_piece *pieces, unsigned n)
@@ -227,8 +282,7 @@ static int load_pieces(struct bsfs_worker *w, struct bsfs_vfile *f,
 	}
 	load_claims(w, f, loads, n_loads);
 	for (i = 0; i < w->n_pins; i++) {
-		int res = waits[i] ? bsfs_cache_wait(w->s->cache, w->pins[i])
-				   : 0;
+		int res = waits[i] ? wait_for(w, f, &pieces[i], i) : 0;
 
 		if (res)
 			err = res;

@@ -3,15 +3,17 @@
  * fs.h - the mount: what its files share, and what its caller sees
  *
  *	fuse_ops ──► inode ──► tree, bundle ──► vfile   names: which is meant
- *	    └──────► decode ─► load ─► cache, uring      bytes: what is in it
+ *	    ├──────► decode ─► load ─► cache, uring      bytes: what is in it
+ *	    └──────► prefetch ─► stream, load, pressure   and what will be asked
  *
- * LOCK ORDER.  There are six locks, and no thread holds two of them:
+ * LOCK ORDER.  There are seven locks, and no thread holds two of them:
  *
  *	inodes->lock	inode.c: the table, look-up counts, paths, listings
  *	vfiles->lock	vfile.c: which containers are open
  *	cache->lock	cache.c: entries and their states
  *	stats->lock	stats.c: the list of problems
  *	decoder->lock	decode.c: the idle workers
+ *	prefetch->lock	prefetch.c: open files as readers, and their streams
  *	handles_lock	fuse_ops.c: which files and directories are open
  *
  * None is held across I/O, decoding, or a call into libfuse (fstat() of unused
@@ -53,7 +55,10 @@ struct bsfs_options {
 	const char *mountpoint; /* absolute; may be the store itself */
 	const char *fsname; /* NULL: the store's path */
 	uint64_t cache_len; /* bytes */
+	uint64_t prefetch_len; /* bytes decoded ahead of readers; 0: none */
 	uint32_t max_read; /* bytes; 0: the kernel's own limit */
+	uint32_t read_ahead; /* the kernel's, in bytes; 0: as we find best */
+	int no_direct; /* read the store through the kernel's cache */
 	unsigned n_threads; /* >= 1 */
 	unsigned idle_timeout; /* seconds without use, after which the mount
 				* ends; 0: never */
@@ -145,6 +150,7 @@ struct bsfs_cache;
 struct bsfs_decoder;
 struct bsfs_handle;
 struct bsfs_inodes;
+struct bsfs_prefetch;
 struct bsfs_stats;
 struct bsfs_vfiles;
 struct bsfs_watch;
@@ -162,6 +168,7 @@ struct bsfs_session {
 	struct bsfs_cache *cache;
 	struct bsfs_vfiles *vfiles;
 	struct bsfs_decoder *decoder;
+	struct bsfs_prefetch *prefetch; /* NULL: nothing is read ahead */
 	struct bsfs_inodes *inodes;
 	struct bsfs_watch *watch;
 	uint64_t n_uses; /* atomic: requests that a program made */
@@ -180,6 +187,12 @@ void bsfs_log(const struct bsfs_session *s, enum bsfs_level level,
 void bsfs_session_forget_name(const struct bsfs_session *s, uint64_t dir,
 			      const char *name);
 void bsfs_session_forget_inode(const struct bsfs_session *s, uint64_t inode);
+
+/* Give the kernel the bytes of an inode at 'off': whole pages, but where the file
+ * ends.  Not to be called by a thread that a reply waits for, directly or not:
+ * it may wait for a read of these pages. */
+void bsfs_session_store(const struct bsfs_session *s, uint64_t inode,
+			uint64_t off, const void *buf, size_t len);
 
 /* Detach the mount; its last user's leaving ends the session.  'is_gentle':
  * only if nobody uses it, which somebody may without a request: as a current

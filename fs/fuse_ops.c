@@ -15,6 +15,7 @@
 #include "bundle.h"
 #include "decode.h"
 #include "inode.h"
+#include "prefetch.h"
 #include "stats.h"
 #include "store.h"
 #include "tree.h"
@@ -41,6 +42,7 @@ struct bsfs_handle {
 	/* Held: the kernel may forget it before it is heard that it closed. */
 	struct bsfs_inode *inode;
 	struct bsfs_vfile *vfile; /* what a container holds: a reference */
+	struct bsfs_reader *reader; /* likewise; NULL: it is not read ahead */
 	struct bs_member member; /* and if it is a file; borrows of the above */
 	struct bsfs_bundle_dir dir; /* or if it is a directory in a bundle */
 	struct bsfs_listing *listing; /* a store's directory: a reference */
@@ -79,9 +81,10 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->max_read = s->opt->max_read && s->opt->max_read < BSFS_READ_MAX
 				 ? s->opt->max_read
 				 : BSFS_READ_MAX;
-	/* The kernel takes the less of this and its bdi's, which session.c
-	 * raises. */
-	conn->max_readahead = BSFS_READ_MAX;
+	/* The kernel takes the less of this and its own 128 KiB, which
+	 * session.c raises. */
+	conn->max_readahead = s->opt->read_ahead ? s->opt->read_ahead
+						 : BSFS_READ_MAX;
 	conn->max_background = BACKGROUND_MAX;
 	conn->congestion_threshold = BACKGROUND_MAX * 3 / 4;
 	conn->time_gran = 1;
@@ -119,6 +122,7 @@ static void close_handle(struct bsfs_session *s, struct bsfs_handle *h)
 	if (h->next)
 		h->next->prev = h->prev;
 	pthread_mutex_unlock(&s->handles_lock);
+	bsfs_reader_close(s, h->reader);
 	if (h->vfile)
 		bsfs_vfile_put(s, h->vfile);
 	if (h->fd >= 0)
@@ -390,11 +394,13 @@ static void op_releasedir(fuse_req_t req, fuse_ino_t ino,
 
 /* Open a file that is shown as it is, if it is still the same. */
 static int open_plain(struct bsfs_session *s, const struct bsfs_inode *n,
-		      const char *path, struct bsfs_handle *h)
+		      struct bsfs_handle *h)
 {
 	struct bsfs_identity now;
+	char path[PATH_MAX];
 	struct stat st;
 
+	bsfs_inode_path(s, n, path);
 	h->fd = bsfs_store_open(s, path, O_RDONLY);
 	if (h->fd < 0)
 		return h->fd == -ENOENT || h->fd == -ELOOP ? -ESTALE : h->fd;
@@ -417,9 +423,13 @@ static int is_settled(struct bsfs_inode *n)
 }
 
 static int open_model(struct bsfs_session *s, const struct bsfs_inode *n,
-		      const char *path, struct bsfs_handle *h)
+		      struct bsfs_handle *h)
 {
-	int err = bsfs_vfile_get(s, path, &n->identity, &h->vfile);
+	char path[PATH_MAX];
+	int err;
+
+	bsfs_inode_path(s, n, path);
+	err = bsfs_vfile_get(s, path, &n->identity, &h->vfile);
 
 	if (err)
 		return err;
@@ -434,21 +444,23 @@ static int open_handle(struct bsfs_session *s, struct bsfs_node node,
 		       struct bsfs_handle *h, struct fuse_file_info *fi)
 {
 	struct bsfs_inode *n = node.inode;
-	char path[PATH_MAX];
+	int err;
 
 	fi->noflush = 1;
 	switch (n->type) {
 	case BSFS_MODEL_FILE:
-		fi->keep_cache = 1;
-		bsfs_inode_path(s, n, path);
-		return open_model(s, n, path, h);
 	case BSFS_BUNDLE:
 		fi->keep_cache = 1;
-		return bsfs_bundle_open(s, node, &h->vfile, &h->member);
+		err = n->type == BSFS_BUNDLE
+			      ? bsfs_bundle_open(s, node, &h->vfile, &h->member)
+			      : open_model(s, n, h);
+		if (!err)
+			h->reader =
+				bsfs_reader_open(s, node, h->vfile, &h->member);
+		return err;
 	case BSFS_FILE:
 		fi->keep_cache = is_settled(n);
-		bsfs_inode_path(s, n, path);
-		return open_plain(s, n, path, h);
+		return open_plain(s, n, h);
 	case BSFS_STATS_FILE:
 		fi->direct_io = 1;
 		h->text = bsfs_stats_text(s, &h->text_len);
@@ -527,8 +539,12 @@ static void read_model(fuse_req_t req, const struct bsfs_handle *h,
 	}
 	if (size > h->member.size - off)
 		size = (size_t)(h->member.size - off);
+	bsfs_reader_note(s, h->reader, off, size);
 	w = bsfs_worker_get(s);
 	err = bsfs_worker_read(w, h->vfile, &h->member, off, size);
+	/* The reply may be what its reader waits for to close the file. */
+	if (w->loader.n_again)
+		bsfs_reader_again(s, h->reader, off);
 	if (err) {
 		reply_error(req, err);
 	} else {
@@ -536,6 +552,7 @@ static void read_model(fuse_req_t req, const struct bsfs_handle *h,
 		fuse_reply_iov(req, w->iov, (int)w->n_iov);
 	}
 	bsfs_worker_put(w);
+	bsfs_prefetch_wake(s);
 }
 
 static void read_plain(fuse_req_t req, int fd, uint64_t off, size_t size)

@@ -234,8 +234,10 @@ static int finish(struct bsfs_loader *l, struct bsfs_vfile *f,
 	}
 	bsfs_count(st, BSFS_N_DECODES, 1);
 	bsfs_count(st, BSFS_N_DECODED_BYTES, chunk->raw_len);
-	if (bsfs_vfile_mark(f->decoded, load->no))
+	if (bsfs_vfile_mark(f->decoded, load->no)) {
 		bsfs_count(st, BSFS_N_REDECODES, 1);
+		l->n_again++;
+	}
 	res = decode(l, f, load);
 	if (res == BS_OK)
 		return 0;
@@ -270,7 +272,8 @@ void bsfs_load_finish(struct bsfs_loader *l, struct bsfs_vfile *f,
 void bsfs_load_end(struct bsfs_loader *l, const struct bsfs_load *load, int err)
 {
 	if (err)
-		bsfs_cache_fail(l->s->cache, load->entry, -err);
+		bsfs_cache_fail(l->s->cache, load->entry,
+				l->is_ahead ? ECANCELED : -err);
 	else
 		bsfs_cache_publish(l->s->cache, load->entry);
 }

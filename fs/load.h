@@ -21,6 +21,8 @@ struct bsfs_loader {
 	struct bsfs_uring *uring; /* owned, as are the next two */
 	struct bs_workspace *ws;
 	uint8_t *stored;
+	int is_ahead; /* nobody asked: failures are left to who does */
+	unsigned n_again; /* chunks that were decoded before */
 	uint64_t bad_chunk; /* of the last failure, or UINT64_MAX */
 	char bad_text[240];
 };
@@ -58,7 +60,7 @@ void bsfs_load_begin(struct bsfs_loader *l, const struct bsfs_vfile *f,
 void bsfs_load_finish(struct bsfs_loader *l, struct bsfs_vfile *f,
 		      struct bsfs_load *load, int got);
 
-/* End a claim, failed if 'err' is not 0. */
+/* End a claim, failed if 'err' is not 0; with -ECANCELED if nobody asked. */
 void bsfs_load_end(struct bsfs_loader *l, const struct bsfs_load *load,
 		   int err);
 

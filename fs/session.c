@@ -13,6 +13,7 @@
 #include "decode.h"
 #include "fuse_ops.h"
 #include "inode.h"
+#include "prefetch.h"
 #include "stats.h"
 #include "tree.h"
 #include "vfile.h"
@@ -33,10 +34,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What the kernel reads ahead of an mmap or a sequential read, in KiB; the
- * figure from which nothing more is gained there, and beyond which a random
+/* What the kernel reads ahead of an mmap or a sequential read, if we may say so;
+ * the figure from which nothing more is gained there, and beyond which a random
  * fault costs more. */
-#define READ_AHEAD_KB "1024"
+#define READ_AHEAD ((uint32_t)1 << 20)
+
+/* If it reads less ahead than that, faults cost so many requests that it is
+ * given what is decoded unasked. */
+#define PUSH_BELOW_KB 512
 
 extern char **environ;
 
@@ -64,6 +69,16 @@ void bsfs_session_forget_inode(const struct bsfs_session *s, uint64_t inode)
 {
 	/* A negative offset: the attributes, not the pages. */
 	fuse_lowlevel_notify_inval_inode(s->fuse, inode, -1, 0);
+}
+
+void bsfs_session_store(const struct bsfs_session *s, uint64_t inode,
+			uint64_t off, const void *buf, size_t len)
+{
+	struct fuse_bufvec vec = FUSE_BUFVEC_INIT(len);
+
+	vec.buf[0].mem = (void *)(uintptr_t)buf;
+	/* If the kernel does not want it, it will ask. */
+	fuse_lowlevel_notify_store(s->fuse, inode, (off_t)off, &vec, 0);
 }
 
 void bsfs_session_ready(struct bsfs_session *s)
@@ -201,21 +216,34 @@ void bsfs_session_detach(const struct bsfs_session *s, int is_gentle)
 	free(path);
 }
 
-/* Root may let the kernel read further ahead than 128 KiB. */
-static void raise_read_ahead(const struct bsfs_session *s)
+/* What the kernel reads ahead in the mount, in KiB: what is wanted, if we are
+ * root, or less. */
+static unsigned set_read_ahead(const struct bsfs_session *s)
 {
+	uint32_t want = s->opt->read_ahead ? s->opt->read_ahead : READ_AHEAD;
+	unsigned kb = 128; /* if it does not say */
 	char path[64];
-	int fd;
+	FILE *file;
 
 	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb",
 		 major(s->dev), minor(s->dev));
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	/* Without it mmap is slower, no more. */
-	if (write(fd, READ_AHEAD_KB, strlen(READ_AHEAD_KB)) < 0)
-		bsfs_log(s, BSFS_INFO, "read-ahead stays at 128 KiB");
-	close(fd);
+	file = geteuid() == 0 ? fopen(path, "we") : NULL;
+	if (file) {
+		fprintf(file, "%u", want >> 10);
+		fclose(file);
+	}
+	file = fopen(path, "re");
+	if (file) {
+		if (fscanf(file, "%u", &kb) != 1)
+			kb = 128;
+		fclose(file);
+	}
+	if (s->opt->read_ahead && kb < want >> 10)
+		bsfs_log(s, BSFS_INFO,
+			 "only root can make the kernel read more than %u KiB "
+			 "ahead",
+			 kb);
+	return kb;
 }
 
 /* ---- Mounting ------------------------------------------------------------ */
@@ -440,6 +468,8 @@ static int make(struct bsfs_session *s)
 		return -ENOMEM;
 	err = bsfs_decoder_new(s);
 	if (!err)
+		err = bsfs_prefetch_new(s);
+	if (!err)
 		err = bsfs_watch_new(s, &signals);
 	if (!err)
 		err = bsfs_inodes_new(s);
@@ -448,12 +478,14 @@ static int make(struct bsfs_session *s)
 
 static void unmake(struct bsfs_session *s)
 {
-	/* The watcher speaks to libfuse and the inodes. */
+	/* They speak to libfuse and the inodes. */
+	bsfs_prefetch_stop(s);
 	bsfs_watch_free(s);
 	if (s->fuse)
 		fuse_session_destroy(s->fuse);
 	s->fuse = NULL;
 	bsfs_handles_close(s);
+	bsfs_prefetch_free(s);
 	bsfs_inodes_free(s);
 	bsfs_decoder_free(s);
 	bsfs_vfiles_free(s);
@@ -483,12 +515,14 @@ int bsfs_run(const struct bsfs_options *opt)
 		err = mount_session(&s);
 	if (!err) {
 		bsfs_mount_at(opt->mountpoint, &s.dev);
-		if (geteuid() == 0)
-			raise_read_ahead(&s);
-		err = bsfs_watch_start(&s);
+		if (set_read_ahead(&s) < PUSH_BELOW_KB)
+			err = bsfs_prefetch_push(&s);
+		if (!err)
+			err = bsfs_watch_start(&s);
 		if (!err)
 			err = loop(&s);
 		bsfs_session_stopping(&s);
+		bsfs_prefetch_stop(&s);
 		fuse_session_unmount(s.fuse);
 	}
 	unmake(&s);

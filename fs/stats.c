@@ -12,6 +12,7 @@
 #include "cache.h"
 #include "decode.h"
 #include "fs.h"
+#include "prefetch.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -44,6 +45,8 @@ static const char *const names[BSFS_N_COUNTERS] = {
 	[BSFS_N_DECODES] = "decodes",
 	[BSFS_N_DECODED_BYTES] = "decoded_bytes",
 	[BSFS_N_REDECODES] = "redecodes",
+	[BSFS_N_PREFETCHES] = "prefetches",
+	[BSFS_N_PUSHED_BYTES] = "pushed_bytes",
 	[BSFS_N_STORE_READS] = "store_reads",
 	[BSFS_N_STORE_BYTES] = "store_bytes",
 	[BSFS_N_SHORT_READS] = "store_short_reads",
@@ -228,6 +231,8 @@ static void print_u64(FILE *file, const char *key, uint64_t value)
 char *bsfs_stats_text(const struct bsfs_session *s, size_t *ret_len)
 {
 	struct bsfs_cache_stats cache;
+	uint64_t ahead_max;
+	unsigned n_streams;
 	char *text = NULL;
 	FILE *file = open_memstream(&text, ret_len);
 	unsigned i;
@@ -235,6 +240,7 @@ char *bsfs_stats_text(const struct bsfs_session *s, size_t *ret_len)
 	if (!file)
 		return NULL;
 	bsfs_cache_get_stats(s->cache, &cache);
+	n_streams = bsfs_prefetch_streams(s, &ahead_max);
 	fprintf(file, "{\n  \"version\": \"%s\"", bs_version());
 	fprintf(file, ",\n  \"io_uring\": %s",
 		bsfs_decoder_is_async(s) ? "true" : "false");
@@ -253,6 +259,10 @@ char *bsfs_stats_text(const struct bsfs_session *s, size_t *ret_len)
 	print_u64(file, "cache_waits", cache.waits);
 	print_u64(file, "cache_failures", cache.failures);
 	print_u64(file, "cache_evictions", cache.evictions);
+	print_u64(file, "prefetch_used", cache.ahead_used);
+	print_u64(file, "prefetch_unused", cache.ahead_unused);
+	print_u64(file, "prefetch_max_bytes", ahead_max);
+	print_u64(file, "streams", n_streams);
 	print_u64(file, "problems", bsfs_n_problems(s->stats));
 	fprintf(file, "\n}\n");
 	if (fclose(file) == 0)

@@ -19,6 +19,8 @@ enum bsfs_counter {
 	BSFS_N_DECODES, /* chunks */
 	BSFS_N_DECODED_BYTES,
 	BSFS_N_REDECODES, /* of chunks that were decoded before */
+	BSFS_N_PREFETCHES, /* of those decoded, ahead of their readers */
+	BSFS_N_PUSHED_BYTES, /* given to the kernel before it asked */
 	BSFS_N_STORE_READS,
 	BSFS_N_STORE_BYTES, /* read from the store for chunks */
 	BSFS_N_SHORT_READS, /* answers of the store that had to be continued */

@@ -220,7 +220,7 @@ static int open_vfile(struct bsfs_session *s, const char *path,
 	/* Pages of the index are read one at a time, from anywhere. */
 	posix_fadvise(f->fd, 0, 0, POSIX_FADV_RANDOM);
 	err = open_archive(s, f);
-	if (!err)
+	if (!err && !s->opt->no_direct)
 		f->direct_fd = open_direct(s, path, &f->identity);
 	return err;
 }
@@ -397,6 +397,14 @@ struct bsfs_vfile *bsfs_vfile_in_use(struct bsfs_session *s,
 	return f;
 }
 
+void bsfs_vfile_hold(struct bsfs_session *s, struct bsfs_vfile *f)
+{
+	pthread_mutex_lock(&s->vfiles->lock);
+	assert(f->n_users > 0);
+	f->n_users++;
+	pthread_mutex_unlock(&s->vfiles->lock);
+}
+
 void bsfs_vfile_put(struct bsfs_session *s, struct bsfs_vfile *f)
 {
 	struct bsfs_vfiles *v = s->vfiles;
@@ -487,4 +495,11 @@ int bsfs_vfile_mark(unsigned char *bits, uint64_t chunk)
 		__atomic_fetch_or(&bits[chunk / 8], bit, __ATOMIC_RELAXED);
 
 	return (old & bit) != 0;
+}
+
+int bsfs_vfile_is_marked(const unsigned char *bits, uint64_t chunk)
+{
+	return __atomic_load_n(&bits[chunk / 8], __ATOMIC_RELAXED) >>
+		       (chunk % 8) &
+	       1;
 }

@@ -63,6 +63,8 @@ void bsfs_vfiles_free(struct bsfs_session *s);
 int bsfs_vfile_get(struct bsfs_session *s, const char *path,
 		   const struct bsfs_identity *identity,
 		   struct bsfs_vfile **ret);
+/* One user more of one that has some. */
+void bsfs_vfile_hold(struct bsfs_session *s, struct bsfs_vfile *f);
 void bsfs_vfile_put(struct bsfs_session *s, struct bsfs_vfile *f);
 
 /* The container of that identity if somebody uses it, by whatever name or none:
@@ -88,5 +90,8 @@ unsigned bsfs_vfile_cut(const struct bsfs_vfile *f, const struct bs_member *m,
 
 /* Set the bit of 'chunk' in one of the above, atomically; 1 if it was set. */
 int bsfs_vfile_mark(unsigned char *bits, uint64_t chunk);
+
+/* Whether it is set. */
+int bsfs_vfile_is_marked(const unsigned char *bits, uint64_t chunk);
 
 #endif /* BSFS_VFILE_H */

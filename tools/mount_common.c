@@ -34,6 +34,7 @@
 #include "json.h"
 
 #define CACHE_DEFAULT ((uint64_t)256 << 20)
+#define PREFETCH_DEFAULT ((uint64_t)64 << 20)
 #define PROBLEMS_SHOWN 5
 #define PIPE_FD 3 /* of the daemon in the background, to its parent */
 
@@ -48,6 +49,9 @@ enum {
 	THREADS,
 	FSNAME,
 	MAX_READ,
+	PREFETCH,
+	READAHEAD,
+	DIRECT,
 	TIMEOUT,
 	RO,
 };
@@ -65,6 +69,12 @@ const struct bst_option bst_mount_words[] = {
 	  .help = "what df and the table of mounts show, by default DIR" },
 	{ MAX_READ, "max_read", "SIZE",
 	  .help = "the longest request, 1M by default and at most" },
+	{ PREFETCH, "prefetch", "SIZE|off",
+	  .help = "what is decoded ahead of readers, 64M by default" },
+	{ READAHEAD, "readahead", "SIZE",
+	  .help = "what the kernel reads ahead, 1M by default for root" },
+	{ DIRECT, "direct", "on|off",
+	  .help = "read the store past the kernel's cache (default: on)" },
 	{ TIMEOUT, "timeout", "N",
 	  .help = "unmount after N seconds without use" },
 	{ RO, "ro", .help = "accepted: the mount is read-only" },
@@ -100,6 +110,7 @@ void bst_mount_init(struct bst_mount *m)
 {
 	memset(m, 0, sizeof(*m));
 	m->fs.cache_len = CACHE_DEFAULT;
+	m->fs.prefetch_len = PREFETCH_DEFAULT;
 	m->fs.n_threads = bst_default_threads();
 	m->fs.allow_other = geteuid() == 0;
 	m->store_fd = -1;
@@ -225,6 +236,25 @@ static int take_option(struct bst_mount *m, const char *opt)
 		    size < 4096)
 			return bad_value(opt, "a size from 4k is wanted");
 		m->fs.max_read = (uint32_t)size;
+		return 0;
+	case PREFETCH:
+		size = 0;
+		if (strcmp(value, "off") != 0 &&
+		    parse_size(value, (uint64_t)1 << 50, &size) != 0)
+			return bad_value(opt, "a size like 64M or off is "
+					      "wanted");
+		m->fs.prefetch_len = size;
+		return 0;
+	case READAHEAD:
+		if (parse_size(value, (uint64_t)1 << 30, &size) != 0 ||
+		    size < 4096)
+			return bad_value(opt, "a size from 4k is wanted");
+		m->fs.read_ahead = (uint32_t)size;
+		return 0;
+	case DIRECT:
+		if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+			return bad_value(opt, "on or off is wanted");
+		m->fs.no_direct = !strcmp(value, "off");
 		return 0;
 	case FSNAME:
 		free(m->fsname);

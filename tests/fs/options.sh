@@ -72,7 +72,8 @@ code 0 "$helper" store mnt -f
 is_mounted "$work/mnt" && fail "-f mounted"
 
 # refused
-for option in nonsense allow_root remount cache= cache=x cache=0 cache=12q threads=0 \
+for option in nonsense allow_root remount prefetch=on prefetch=0 readahead=1k direct= \
+	direct=yes cache= cache=x cache=0 cache=12q threads=0 \
 	threads=x max_read=1 cache=99999999999999999999g; do
 	code 1 "$helper" store mnt -o "$option"
 	code 2 "$bigsmall" mount store mnt -o "$option"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_cache.c - single flight, the budget, eviction, failures, pins
+ * test_cache.c - single flight, the budget, eviction, failures, pins, and what
+ * is loaded ahead
  */
 
 #include "../test.h"
@@ -294,6 +295,70 @@ static void test_threads(void **state)
 	bsfs_cache_free(s.cache);
 }
 
+static void test_ahead(void **state)
+{
+	struct bsfs_cache *c = bsfs_cache_new(4 * LEN);
+	struct bsfs_entry *e, *waiter, *other;
+	struct bsfs_cache_stats st;
+	uint64_t i;
+
+	(void)state;
+	/* claimed once, and not if somebody has it */
+	assert_int_equal(bsfs_cache_get_ahead(c, 1, 0, LEN, &e), BSFS_CLAIMED);
+	assert_int_equal(bsfs_cache_get_ahead(c, 1, 0, LEN, &other),
+			 BSFS_READY);
+	assert_int_equal(bsfs_cache_take_ahead(c, 1, 0, &other),
+			 BSFS_AHEAD_LOADING);
+	assert_int_equal(bsfs_cache_is_awaited(e), 0);
+	bsfs_cache_publish(c, e);
+	bsfs_cache_put(c, e);
+	/* taken once */
+	assert_int_equal(bsfs_cache_take_ahead(c, 1, 0, &e), BSFS_AHEAD_READY);
+	assert_int_equal(bsfs_cache_take_ahead(c, 1, 0, &other),
+			 BSFS_AHEAD_NONE);
+	bsfs_cache_put(c, e);
+	/* used by who comes while it is loaded */
+	assert_int_equal(bsfs_cache_get_ahead(c, 1, 1, LEN, &e), BSFS_CLAIMED);
+	waiter = get(c, 1, BSFS_LOADING);
+	assert_int_equal(bsfs_cache_take_ahead(c, 1, 1, &other),
+			 BSFS_AHEAD_NONE);
+	bsfs_cache_fail(c, e, ECANCELED);
+	assert_int_equal(bsfs_cache_wait(c, waiter), -ECANCELED);
+	bsfs_cache_put(c, e);
+	bsfs_cache_put(c, waiter);
+	/* not used by anybody */
+	assert_int_equal(bsfs_cache_get_ahead(c, 1, 2, LEN, &e), BSFS_CLAIMED);
+	bsfs_cache_publish(c, e);
+	bsfs_cache_put(c, e);
+	for (i = 10; i < 14; i++)
+		load(c, i);
+	bsfs_cache_get_stats(c, &st);
+	assert_int_equal(st.ahead, 3);
+	assert_int_equal(st.ahead_used, 2);
+	assert_int_equal(st.ahead_unused, 1);
+	bsfs_cache_free(c);
+}
+
+/* Where requests hold all, nothing is claimed for later. */
+static void test_ahead_has_no_room(void **state)
+{
+	struct bsfs_cache *c = bsfs_cache_new(2 * LEN);
+	struct bsfs_entry *held[2], *e;
+
+	(void)state;
+	held[0] = get(c, 0, BSFS_CLAIMED);
+	held[1] = get(c, 1, BSFS_CLAIMED);
+	assert_int_equal(bsfs_cache_get_ahead(c, 1, 2, LEN, &e), BSFS_READY);
+	bsfs_cache_publish(c, held[0]);
+	bsfs_cache_put(c, held[0]);
+	assert_int_equal(bsfs_cache_get_ahead(c, 1, 2, LEN, &e), BSFS_CLAIMED);
+	bsfs_cache_publish(c, e);
+	bsfs_cache_put(c, e);
+	bsfs_cache_publish(c, held[1]);
+	bsfs_cache_put(c, held[1]);
+	bsfs_cache_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -304,6 +369,8 @@ int main(void)
 		cmocka_unit_test(test_reserve),
 		cmocka_unit_test(test_objects),
 		cmocka_unit_test(test_drop),
+		cmocka_unit_test(test_ahead),
+		cmocka_unit_test(test_ahead_has_no_room),
 		cmocka_unit_test(test_threads),
 	};
 
