@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * load.c - one chunk from the store into the cache
+ * load.c - one chunk from the store into the cache, or elsewhere
  *
  * A claimed chunk is found in the index, read, decoded into its entry's buffer
  * and published.  Pages of the index and models are claimed one at a time and
@@ -211,14 +211,14 @@ static enum bs_result decode(struct bsfs_loader *l, struct bsfs_vfile *f,
 	res = bs_chunk_decode(chunk, &blob,
 			      model ? bsfs_entry_object(model) : NULL, l->ws,
 			      l->stored + load->stored_at + load->edge,
-			      bsfs_entry_bytes(load->entry));
+			      load->dst);
 	if (model)
 		bsfs_cache_put(l->s->cache, model);
 	return res;
 }
 
-static int finish(struct bsfs_loader *l, struct bsfs_vfile *f,
-		  const struct bsfs_load *load, int got)
+static int decode_read(struct bsfs_loader *l, struct bsfs_vfile *f,
+		       const struct bsfs_load *load, int got)
 {
 	const struct bs_chunk *chunk = &load->chunk;
 	struct bsfs_stats *st = l->s->stats;
@@ -259,14 +259,24 @@ static int finish(struct bsfs_loader *l, struct bsfs_vfile *f,
 	return -EIO;
 }
 
-void bsfs_load_finish(struct bsfs_loader *l, struct bsfs_vfile *f,
-		      struct bsfs_load *load, int got)
+int bsfs_load_decode(struct bsfs_loader *l, struct bsfs_vfile *f,
+		     const struct bsfs_load *load, int got)
 {
+	int err;
+
 	bsfs_count_in_flight(l->s->stats, -1);
-	bsfs_load_end(l, load, finish(l, f, load, got));
+	err = decode_read(l, f, load, got);
 	if (f->direct_fd < 0)
 		posix_fadvise(f->fd, (off_t)load->chunk.stored_off,
 			      load->chunk.stored_len, POSIX_FADV_DONTNEED);
+	return err;
+}
+
+void bsfs_load_finish(struct bsfs_loader *l, struct bsfs_vfile *f,
+		      struct bsfs_load *load, int got)
+{
+	load->dst = bsfs_entry_bytes(load->entry);
+	bsfs_load_end(l, load, bsfs_load_decode(l, f, load, got));
 }
 
 void bsfs_load_end(struct bsfs_loader *l, const struct bsfs_load *load, int err)

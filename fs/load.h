@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * load.h - one chunk from the store into the cache
+ * load.h - one chunk from the store into the cache, or elsewhere
  */
 
 #ifndef BSFS_LOAD_H
@@ -33,11 +33,13 @@ int bsfs_loader_init(struct bsfs_loader *l, struct bsfs_session *s,
 		     size_t stored_len);
 void bsfs_loader_fini(struct bsfs_loader *l);
 
-/* A claimed chunk on its way: 'entry' and 'no' are the claimant's to set. */
+/* A chunk on its way: 'no' is the caller's to set, with the claimed entry or
+ * with 'dst'. */
 struct bsfs_load {
 	struct bsfs_entry *entry;
 	uint64_t no;
 	struct bs_chunk chunk;
+	uint8_t *dst; /* where to decode it */
 	size_t stored_at; /* in l->stored: where its read begins */
 	size_t read_len;
 	uint32_t edge; /* bytes read before the chunk's own */
@@ -56,7 +58,11 @@ size_t bsfs_load_place(const struct bsfs_vfile *f, struct bsfs_load *load,
 void bsfs_load_begin(struct bsfs_loader *l, const struct bsfs_vfile *f,
 		     const struct bsfs_load *load, unsigned tag);
 
-/* A read has come: 'got' bytes or -errno.  Decode it, and end the claim. */
+/* A read has come: 'got' bytes or -errno.  Decode it to load->dst: 0 or -errno. */
+int bsfs_load_decode(struct bsfs_loader *l, struct bsfs_vfile *f,
+		     const struct bsfs_load *load, int got);
+
+/* The same into the claimed entry, and end the claim. */
 void bsfs_load_finish(struct bsfs_loader *l, struct bsfs_vfile *f,
 		      struct bsfs_load *load, int got);
 
