@@ -4,9 +4,10 @@
  *
  *	fuse_ops ──► inode ──► tree, bundle ──► vfile   names: which is meant
  *	    ├──────► decode ─► load ─► cache, uring      bytes: what is in it
- *	    └──────► prefetch ─► stream, load, pressure   and what will be asked
+ *	    ├──────► prefetch ─► stream, load, pressure   and what will be asked
+ *	    └──────► resident ─► load, passthrough        or all of it, once
  *
- * LOCK ORDER.  There are seven locks, and no thread holds two of them:
+ * LOCK ORDER.  There are eight locks, and no thread holds two of them:
  *
  *	inodes->lock	inode.c: the table, look-up counts, paths, listings
  *	vfiles->lock	vfile.c: which containers are open
@@ -14,10 +15,12 @@
  *	stats->lock	stats.c: the list of problems
  *	decoder->lock	decode.c: the idle workers
  *	prefetch->lock	prefetch.c: open files as readers, and their streams
+ *	resident->lock	resident.c: which files are in memory
  *	handles_lock	fuse_ops.c: which files and directories are open
  *
  * None is held across I/O, decoding, or a call into libfuse (fstat() of unused
- * containers under vfiles->lock is all that comes near it).
+ * containers under vfiles->lock, and asking under resident->lock what memory there
+ * is and giving it back, is all that comes near it).
  *
  * LIFETIMES.  An inode lives while the kernel knows it or an entry of it, or it
  * is open (look-up count); a listing, while somebody holds it; a container stays
@@ -62,6 +65,8 @@ struct bsfs_options {
 	unsigned n_threads; /* >= 1 */
 	unsigned idle_timeout; /* seconds without use, after which the mount
 				* ends; 0: never */
+	int resident; /* keep decoded files in memory that the kernel reads */
+	uint64_t resident_len; /* bytes of it; 0: half of what there is */
 	int allow_other; /* and the kernel obeys the modes of the files */
 	int default_permissions; /* that alone */
 	int no_exec;
@@ -151,6 +156,7 @@ struct bsfs_decoder;
 struct bsfs_handle;
 struct bsfs_inodes;
 struct bsfs_prefetch;
+struct bsfs_resident;
 struct bsfs_stats;
 struct bsfs_vfiles;
 struct bsfs_watch;
@@ -161,6 +167,7 @@ struct bsfs_session {
 	uint64_t dev; /* the mount's st_dev, once it is mounted */
 	uint64_t deadline_ns; /* for reading directories, monotonic; 0: none */
 	int is_stopping; /* atomic: the caller knows */
+	int has_passthrough; /* atomic: passthrough.c's */
 	int is_surveyed; /* atomic: problems of all the store are known */
 
 	struct fuse_session *fuse; /* owned, as is all below */
@@ -169,6 +176,7 @@ struct bsfs_session {
 	struct bsfs_vfiles *vfiles;
 	struct bsfs_decoder *decoder;
 	struct bsfs_prefetch *prefetch; /* NULL: nothing is read ahead */
+	struct bsfs_resident *resident; /* NULL: files are not kept */
 	struct bsfs_inodes *inodes;
 	struct bsfs_watch *watch;
 	uint64_t n_uses; /* atomic: requests that a program made */

@@ -15,7 +15,9 @@
 #include "bundle.h"
 #include "decode.h"
 #include "inode.h"
+#include "passthrough.h"
 #include "prefetch.h"
+#include "resident.h"
 #include "stats.h"
 #include "store.h"
 #include "tree.h"
@@ -43,6 +45,8 @@ struct bsfs_handle {
 	struct bsfs_inode *inode;
 	struct bsfs_vfile *vfile; /* what a container holds: a reference */
 	struct bsfs_reader *reader; /* likewise; NULL: it is not read ahead */
+	struct bsfs_resident_file *resident; /* likewise; or NULL */
+	int backing; /* > 0: the kernel reads it */
 	struct bs_member member; /* and if it is a file; borrows of the above */
 	struct bsfs_bundle_dir dir; /* or if it is a directory in a bundle */
 	struct bsfs_listing *listing; /* a store's directory: a reference */
@@ -88,6 +92,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->max_background = BACKGROUND_MAX;
 	conn->congestion_threshold = BACKGROUND_MAX * 3 / 4;
 	conn->time_gran = 1;
+	if (s->resident)
+		bsfs_passthrough_init(s);
 	bsfs_session_ready(s);
 }
 
@@ -123,6 +129,7 @@ static void close_handle(struct bsfs_session *s, struct bsfs_handle *h)
 		h->next->prev = h->prev;
 	pthread_mutex_unlock(&s->handles_lock);
 	bsfs_reader_close(s, h->reader);
+	bsfs_resident_close(s, h->resident, h->backing > 0);
 	if (h->vfile)
 		bsfs_vfile_put(s, h->vfile);
 	if (h->fd >= 0)
@@ -455,6 +462,10 @@ static int open_handle(struct bsfs_session *s, struct bsfs_node node,
 			      ? bsfs_bundle_open(s, node, &h->vfile, &h->member)
 			      : open_model(s, n, h);
 		if (!err)
+			h->backing = bsfs_resident_open(s, h->vfile, &h->member,
+							node.entry,
+							&h->resident);
+		if (!err && !h->backing)
 			h->reader =
 				bsfs_reader_open(s, node, h->vfile, &h->member);
 		return err;
@@ -502,7 +513,11 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	count_open(s, node.inode, 1);
 	fi->fh = (uintptr_t)h;
-	if (fuse_reply_open(req, fi) == -ENOENT) {
+	if (h->backing)
+		err = bsfs_reply_open_backed(req, fi, h->backing);
+	else
+		err = fuse_reply_open(req, fi);
+	if (err == -ENOENT) {
 		count_open(s, node.inode, -1);
 		close_handle(s, h);
 	}

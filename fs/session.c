@@ -13,7 +13,9 @@
 #include "decode.h"
 #include "fuse_ops.h"
 #include "inode.h"
+#include "passthrough.h"
 #include "prefetch.h"
+#include "resident.h"
 #include "stats.h"
 #include "tree.h"
 #include "vfile.h"
@@ -406,6 +408,8 @@ static int mount_session(struct bsfs_session *s)
 		fuse_session_destroy(s->fuse);
 		s->fuse = NULL;
 		err = -EIO;
+	} else if (s->resident) {
+		err = bsfs_passthrough_ask(s);
 	}
 out:
 	fuse_opt_free_args(&args);
@@ -470,6 +474,8 @@ static int make(struct bsfs_session *s)
 	if (!err)
 		err = bsfs_prefetch_new(s);
 	if (!err)
+		err = bsfs_resident_new(s);
+	if (!err)
 		err = bsfs_watch_new(s, &signals);
 	if (!err)
 		err = bsfs_inodes_new(s);
@@ -481,10 +487,11 @@ static void unmake(struct bsfs_session *s)
 	/* They speak to libfuse and the inodes. */
 	bsfs_prefetch_stop(s);
 	bsfs_watch_free(s);
+	bsfs_handles_close(s);
+	bsfs_resident_free(s);
 	if (s->fuse)
 		fuse_session_destroy(s->fuse);
 	s->fuse = NULL;
-	bsfs_handles_close(s);
 	bsfs_prefetch_free(s);
 	bsfs_inodes_free(s);
 	bsfs_decoder_free(s);

@@ -57,6 +57,8 @@ static const char *const names[BSFS_N_COUNTERS] = {
 	[BSFS_N_OPEN_FILES] = "open_files",
 	[BSFS_N_OPEN_CONTAINERS] = "open_containers",
 	[BSFS_N_OPEN_BYTES] = "open_container_bytes",
+	[BSFS_N_RESIDENT_FILES] = "resident_files",
+	[BSFS_N_RESIDENT_BYTES] = "resident_bytes",
 	[BSFS_N_IN_FLIGHT] = "queue_depth",
 	[BSFS_N_IN_FLIGHT_PEAK] = "queue_depth_peak",
 };

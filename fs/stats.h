@@ -31,6 +31,8 @@ enum bsfs_counter {
 	BSFS_N_OPEN_FILES, /* now */
 	BSFS_N_OPEN_CONTAINERS, /* now */
 	BSFS_N_OPEN_BYTES, /* of their directories, now */
+	BSFS_N_RESIDENT_FILES, /* now */
+	BSFS_N_RESIDENT_BYTES, /* of memory for them, now */
 	BSFS_N_IN_FLIGHT, /* reads of the store, now */
 	BSFS_N_IN_FLIGHT_PEAK,
 	BSFS_N_COUNTERS

@@ -14,6 +14,7 @@
 #include "watch.h"
 
 #include "inode.h"
+#include "resident.h"
 #include "stats.h"
 #include "store.h"
 #include "tree.h"
@@ -184,8 +185,10 @@ static void *watch_all(void *arg)
 
 		if (n < 0 && errno != EINTR)
 			return NULL;
-		if (n == 0)
+		if (n == 0) {
 			bsfs_vfiles_tidy(w->s);
+			bsfs_resident_tidy(w->s);
+		}
 		if (w->s->opt->idle_timeout)
 			look_for_use(w);
 		if (fds[0].revents)

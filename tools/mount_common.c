@@ -52,6 +52,8 @@ enum {
 	PREFETCH,
 	READAHEAD,
 	DIRECT,
+	RESIDENT,
+	RESIDENT_SIZE,
 	TIMEOUT,
 	RO,
 };
@@ -75,6 +77,10 @@ const struct bst_option bst_mount_words[] = {
 	  .help = "what the kernel reads ahead, 1M by default for root" },
 	{ DIRECT, "direct", "on|off",
 	  .help = "read the store past the kernel's cache (default: on)" },
+	{ RESIDENT, "resident",
+	  .help = "keep files that were opened in memory, decoded (root)" },
+	{ RESIDENT_SIZE, "resident", "SIZE",
+	  .help = "the same, in so much; by default half of what is free" },
 	{ TIMEOUT, "timeout", "N",
 	  .help = "unmount after N seconds without use" },
 	{ RO, "ro", .help = "accepted: the mount is read-only" },
@@ -250,6 +256,15 @@ static int take_option(struct bst_mount *m, const char *opt)
 		    size < 4096)
 			return bad_value(opt, "a size from 4k is wanted");
 		m->fs.read_ahead = (uint32_t)size;
+		return 0;
+	case RESIDENT:
+		m->fs.resident = 1;
+		return 0;
+	case RESIDENT_SIZE:
+		if (parse_size(value, (uint64_t)1 << 50, &size) != 0)
+			return bad_value(opt, "a size like 64G is wanted");
+		m->fs.resident = 1;
+		m->fs.resident_len = size;
 		return 0;
 	case DIRECT:
 		if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
