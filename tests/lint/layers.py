@@ -113,6 +113,9 @@ def check_include(headers, path, mark, name):
             if re.fullmatch(pattern, name) and not re.fullmatch(allowed, path):
                 return f"<{name}> belongs in {allowed} only"
         return None
+    if "/cuda/" in ours and os.path.dirname(path) != os.path.dirname(ours):
+        if ours not in MAY_INCLUDE[folder]:
+            return f"{ours} is for its own folder"
     if mark == "<":
         return f'headers of ours are included by "{os.path.basename(ours)}"'
     if ours.split("/")[0] == folder or ours in MAY_INCLUDE[folder]:
