@@ -46,6 +46,10 @@ $prefix/share/zsh/site-functions/_bigsmall
 /sbin/mount.bigsmall
 /sbin/mount.fuse.bigsmall
 END
+if [ -f "$build/codec/cuda/libbigsmall_cuda.a" ]; then
+	printf '%s\n' "$prefix/include/bigsmall_cuda.h" \
+		"$lib/libbigsmall_cuda.a" | sort -o "$work/want" - "$work/want"
+fi
 diff "$work/want" "$work/have" ||
 	fail "installed files (>) are not those of the list (<)"
 for name in mount.bigsmall mount.fuse.bigsmall; do
