@@ -65,9 +65,9 @@ static const struct {
 	  {
 		  .name = "avx2",
 		  .rans_decode = bs_rans_decode_avx2,
-		  .rans_encode = bs_rans_encode_scalar,
-		  .take_piece = bs_take_piece_scalar,
-		  .take_entries = bs_take_entries_scalar,
+		  .rans_encode = bs_rans_encode_avx2,
+		  .take_piece = bs_take_piece_avx2,
+		  .take_entries = bs_take_entries_avx2,
 		  .tally_top = bs_tally_top_avx2,
 		  .tally_sums = bs_tally_sums_avx2,
 		  .tally_counts = bs_tally_counts_avx2,

@@ -66,6 +66,9 @@ bool bs_rans_encode_scalar(struct bs_rans_enc *e,
 			   const struct bs_enc_tables *tables,
 			   const uint16_t *entries, size_t n);
 #ifdef __x86_64__
+bool bs_rans_encode_avx2(struct bs_rans_enc *e,
+			 const struct bs_enc_tables *tables,
+			 const uint16_t *entries, size_t n);
 bool bs_rans_encode_avx512(struct bs_rans_enc *e,
 			   const struct bs_enc_tables *tables,
 			   const uint16_t *entries, size_t n);

@@ -75,6 +75,12 @@ bool bs_take_entries_scalar(uint16_t *dst, const void *src, size_t n,
 			    uint64_t *others);
 
 #ifdef __x86_64__
+void bs_take_piece_avx2(uint8_t *dst, unsigned width, const void *src,
+			unsigned unit, size_t n, const struct bs_bits *from,
+			unsigned n_from);
+bool bs_take_entries_avx2(uint16_t *dst, const void *src, size_t n,
+			  const struct bs_entry_rule *rule, const uint16_t *q,
+			  uint64_t *others);
 void bs_take_piece_avx512(uint8_t *dst, unsigned width, const void *src,
 			  unsigned unit, size_t n, const struct bs_bits *from,
 			  unsigned n_from);
