@@ -436,8 +436,9 @@ static enum bs_result decode_step(const struct plane_job *job,
 	if (job->is_last && i < lay->n_early)
 		n_terms += raw_terms(lay, i, terms + n_coded);
 	if (job->rows)
-		bs_class_sums(ws->q, job->rows->class, job->columns->class,
-			      job->width, job->first + i, n);
+		bs_kernels()->class_sums(ws->q, job->rows->class,
+					 job->columns->class, job->width,
+					 job->first + i, n);
 	dst += i * lay->desc->unit;
 	res = decode_and_merge(job, lay->desc->unit, d, ws, dst, n, terms,
 			       n_terms);

@@ -210,8 +210,9 @@ static const uint16_t *sum_classes(struct encoding *e, unsigned plane,
 
 	if (plane || !coder->width)
 		return NULL;
-	bs_class_sums(e->ws->q, coder->rows.class, coder->columns.class,
-		      coder->width, e->first + at, n);
+	bs_kernels()->class_sums(e->ws->q, coder->rows.class,
+				 coder->columns.class, coder->width,
+				 e->first + at, n);
 	return e->ws->q;
 }
 

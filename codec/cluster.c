@@ -13,6 +13,7 @@
 
 #include "bits.h"
 #include "freq.h"
+#include "kernels.h"
 #include "model.h"
 
 #include <stdlib.h>
@@ -41,8 +42,8 @@ static void half_octaves(const struct bs_stats *st,
 	uint16_t q[RUN];
 	size_t i;
 
-	bs_class_sums(q, split->rows ? st->row_class : NULL, st->column_class,
-		      st->width, at, n);
+	bs_kernels()->class_sums(q, split->rows ? st->row_class : NULL,
+				 st->column_class, st->width, at, n);
 	for (i = 0; i < n; i++)
 		ret[i] = (int16_t)(((v[i] & 0x7fff) >> drop) -
 				   (q[i] >> log2 << 1));

@@ -50,6 +50,7 @@ static const struct {
 	{ has_avx512,
 	  {
 		  .name = "avx512",
+		  .class_sums = bs_class_sums_avx2,
 		  .rans_decode = bs_rans_decode_avx512,
 		  .rans_encode = bs_rans_encode_avx512,
 		  .take_piece = bs_take_piece_avx512,
@@ -64,6 +65,7 @@ static const struct {
 	{ has_avx2,
 	  {
 		  .name = "avx2",
+		  .class_sums = bs_class_sums_avx2,
 		  .rans_decode = bs_rans_decode_avx2,
 		  .rans_encode = bs_rans_encode_avx2,
 		  .take_piece = bs_take_piece_avx2,
@@ -79,6 +81,7 @@ static const struct {
 	{ always, /* NEON is part of the architecture. */
 	  {
 		  .name = "neon",
+		  .class_sums = bs_class_sums_scalar,
 		  .rans_decode = bs_rans_decode_neon,
 		  .rans_encode = bs_rans_encode_scalar,
 		  .take_piece = bs_take_piece_scalar,
@@ -93,6 +96,7 @@ static const struct {
 	{ always,
 	  {
 		  .name = "scalar",
+		  .class_sums = bs_class_sums_scalar,
 		  .rans_decode = bs_rans_decode_scalar,
 		  .rans_encode = bs_rans_encode_scalar,
 		  .take_piece = bs_take_piece_scalar,

@@ -11,6 +11,7 @@
 #define BS_KERNELS_H
 
 #include "checksum.h"
+#include "model.h"
 #include "plane.h"
 #include "rans.h"
 #include "take.h"
@@ -40,6 +41,7 @@ size_t bs_decode_merge_avx512(struct bs_rans_dec *d, const bs_slot *slots,
 
 struct bs_kernels {
 	const char *name; /* "scalar", ...: what $BIGSMALL_CPU accepts */
+	bs_class_sums_fn class_sums;
 	bs_rans_decode_fn rans_decode;
 	bs_rans_encode_fn rans_encode;
 	bs_take_piece_fn take_piece;

@@ -407,9 +407,9 @@ void bs_model_free(struct bs_model *model)
 	free(model);
 }
 
-void bs_class_sums(uint16_t *restrict q, const uint8_t *rows,
-		   const uint8_t *columns, uint64_t width, uint64_t at,
-		   size_t n)
+void bs_class_sums_scalar(uint16_t *restrict q, const uint8_t *rows,
+			  const uint8_t *columns, uint64_t width, uint64_t at,
+			  size_t n)
 {
 	uint64_t row = at / width, column = at % width;
 	size_t m, k;

@@ -79,8 +79,17 @@ static inline unsigned bs_escape_len(const struct bs_plane *p)
  * The sums of the classes of elements 'at' to at + n - 1, in the order of the
  * blob, whose rows have 'width' > 0 elements: docs/format.md 9.1.  NULL: zeros.
  */
-void bs_class_sums(uint16_t *restrict q, const uint8_t *rows,
-		   const uint8_t *columns, uint64_t width, uint64_t at,
-		   size_t n);
+typedef void (*bs_class_sums_fn)(uint16_t *restrict q, const uint8_t *rows,
+				 const uint8_t *columns, uint64_t width,
+				 uint64_t at, size_t n);
+
+void bs_class_sums_scalar(uint16_t *restrict q, const uint8_t *rows,
+			  const uint8_t *columns, uint64_t width, uint64_t at,
+			  size_t n);
+#ifdef __x86_64__
+void bs_class_sums_avx2(uint16_t *restrict q, const uint8_t *rows,
+			const uint8_t *columns, uint64_t width, uint64_t at,
+			size_t n);
+#endif
 
 #endif /* BS_MODEL_H */

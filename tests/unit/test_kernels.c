@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_kernels.c - decoding and merging in one loop is decoding, then merging:
- * the same symbols, elements, lanes and words, and no more elements than said
+ * test_kernels.c - every table's kernels that are not another test's
+ *
+ * Decoding and merging in one loop is decoding, then merging: the same symbols,
+ * elements, lanes and words, and no more elements than said.  Sums of classes
+ * are those of scalar code, within their arrays.
  */
 
 #include "../test.h"
@@ -159,6 +162,44 @@ static void test_decode_merge(void **state)
 	}
 }
 
+static void check_sums(const struct bs_kernels *k, uint64_t *seed)
+{
+	size_t width = 1 + random_u64(seed) % (random_u64(seed) % 2 ? 8 : 200);
+	size_t n_rows = 1 + random_u64(seed) % 20, n = width * n_rows, i;
+	size_t at = random_u64(seed) % n, m = random_u64(seed) % (n - at + 1);
+	uint64_t use = random_u64(seed);
+	struct guarded rows = guarded_new(n_rows), got = guarded_new(2 * m);
+	struct guarded columns = guarded_new(width), want = guarded_new(2 * m);
+
+	for (i = 0; i < n_rows; i++)
+		rows.p[i] = (uint8_t)random_u64(seed);
+	for (i = 0; i < width; i++)
+		columns.p[i] = (uint8_t)random_u64(seed);
+	k->class_sums((uint16_t *)(void *)got.p, use & 1 ? rows.p : NULL,
+		      use & 6 ? columns.p : NULL, width, at, m);
+	bs_class_sums_scalar((uint16_t *)(void *)want.p,
+			     use & 1 ? rows.p : NULL,
+			     use & 6 ? columns.p : NULL, width, at, m);
+	assert_memory_equal(got.p, want.p, 2 * m);
+	guarded_free(&rows);
+	guarded_free(&columns);
+	guarded_free(&got);
+	guarded_free(&want);
+}
+
+static void test_class_sums(void **state)
+{
+	const struct bs_kernels *k;
+	uint64_t seed = 13;
+	unsigned t, round;
+
+	(void)state;
+	for (t = 0; (k = bs_kernels_at(t)); t++) {
+		for (round = 0; round < rounds(300); round++)
+			check_sums(k, &seed);
+	}
+}
+
 /* The one chosen is the first, or the one that is asked for. */
 static void test_choice(void **state)
 {
@@ -172,7 +213,7 @@ static void test_choice(void **state)
 	else
 		assert_ptr_equal(bs_kernels(), bs_kernels_at(0));
 	for (t = 0; (k = bs_kernels_at(t)); t++)
-		assert_true(k->rans_decode && k->rans_encode &&
+		assert_true(k->class_sums && k->rans_decode && k->rans_encode &&
 			    k->plane_merge && k->take_piece &&
 			    k->take_entries && k->xxh3_64);
 	assert_true(t >= 1);
@@ -183,6 +224,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_decode_merge),
+		cmocka_unit_test(test_class_sums),
 		cmocka_unit_test(test_choice),
 	};
 
