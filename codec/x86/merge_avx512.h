@@ -26,6 +26,7 @@ struct move {
 	__m128i left; /* one of these two is 0 */
 	__m128i right;
 	bool is_sum; /* something is added */
+	bool is_moved;
 	bool same; /* as the term before, the entries are */
 };
 
@@ -371,6 +372,7 @@ INLINE void make_move(struct move *m, const struct bs_term *t, unsigned unit)
 	m->left = _mm_cvtsi32_si128(left > 0 ? left : 0);
 	m->right = _mm_cvtsi32_si128(left < 0 ? -left : 0);
 	m->is_sum = t->add || t->q;
+	m->is_moved = left != 0;
 }
 
 /* All terms, those of low halves first where there are 'halves'.  Returns
@@ -422,43 +424,6 @@ INLINE void job_init(struct job *job, unsigned unit, const uint64_t *base,
 	job->n_moves = n_terms;
 	job->n_low = make_moves(job->moves, unit, job->sh.halves, terms,
 				n_terms, &job->sh.right);
-}
-
-/*
- * Shapes that are usual have loops of their own, in which constants stay in
- * registers: a sixth faster.  A float's exponent and sign are two or three
- * terms, the other bytes of four one each.
- */
-enum usual { UNUSUAL, TWO_OF_2, THREE_OF_2, FIVE_OF_4 };
-
-INLINE enum usual usual_shape(const struct job *job)
-{
-	if (job->sh.right)
-		return UNUSUAL;
-	if (job->sh.unit == 2 && job->n_moves == 2)
-		return TWO_OF_2;
-	if (job->sh.unit == 2 && job->n_moves == 3)
-		return THREE_OF_2;
-	if (job->sh.halves && job->n_moves == 5 && job->n_low == 2)
-		return FIVE_OF_4;
-	return UNUSUAL;
-}
-
-/* One group of such a shape, a constant. */
-INLINE void merge_usual(uint8_t *dst, enum usual u, size_t at, size_t n,
-			const struct job *job)
-{
-	const struct shape sh2 = { 2, false, false }, sh4 = { 4, true, false };
-
-	if (u == TWO_OF_2)
-		merge_group(dst + 2 * at, sh2, at, n, job->base, job->moves, 2,
-			    2);
-	else if (u == THREE_OF_2)
-		merge_group(dst + 2 * at, sh2, at, n, job->base, job->moves, 3,
-			    3);
-	else
-		merge_group(dst + 4 * at, sh4, at, n, job->base, job->moves, 2,
-			    5);
 }
 
 #endif /* BS_MERGE_AVX512_H */
