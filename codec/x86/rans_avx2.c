@@ -17,55 +17,93 @@
 #define INLINE static inline __attribute__((always_inline)) AVX2
 #define LEAF static __attribute__((noinline, no_stack_protector)) AVX2
 
-/* Four slots by two pairs of indices. */
-INLINE __m128i look_up_4(const bs_slot *slots, uint64_t a, uint64_t b)
-{
-	__m128i lo = _mm_cvtsi32_si128((int)slots[(uint32_t)a]);
-	__m128i hi = _mm_cvtsi32_si128((int)slots[(uint32_t)b]);
-
-	lo = _mm_insert_epi32(lo, (int)slots[a >> 32], 1);
-	hi = _mm_insert_epi32(hi, (int)slots[b >> 32], 1);
-	return _mm_unpacklo_epi64(lo, hi);
-}
-
-INLINE __m256i look_up(const bs_slot *slots, const uint64_t *pairs)
-{
-	__m128i lo = look_up_4(slots, pairs[0], pairs[1]);
-	__m128i hi = look_up_4(slots, pairs[2], pairs[3]);
-
-	return _mm256_inserti128_si256(_mm256_castsi128_si256(lo), hi, 1);
-}
-
-/* The constants of one plane. */
+/* The constants of one plane.  'wide' is one wherever these are used: there
+ * are more than 2^16 slots. */
 struct plane {
 	const bs_slot *slots;
 	__m128i prob_bits;
-	__m256i slot_mask;
-	__m256i table_mask;
+	__m256i slot_mask; /* of the low half of a lane; of a lane if 'wide' */
+	__m256i table_mask; /* of an index of 16 bits; of 32 if 'wide' */
 };
 
-/* Which slots eight lanes want; 'q' as for bs_rans_decode_fn, or NULL. */
-INLINE void put_indices(uint64_t *pairs, const struct plane *p, __m256i x,
-			const uint16_t *q)
+/* The slots of sixteen lanes: four indices of 16 bits a number, for lanes 0 to
+ * 3, 8 to 11, 4 to 7 and 12 to 15; if 'wide', of 32 bits, in order. */
+struct indices {
+	uint64_t of[8];
+} __attribute__((aligned(32)));
+
+INLINE __m256i wide_index(const struct plane *p, __m256i x, const uint16_t *q)
 {
-	__m256i index = _mm256_and_si256(x, p->slot_mask);
+	__m256i table = _mm256_cvtepu16_epi32(
+		_mm_loadu_si128((const __m128i *)(const void *)q));
 
-	if (q) {
-		__m256i table = _mm256_cvtepu16_epi32(
-			_mm_loadu_si128((const __m128i *)(const void *)q));
-
-		table = _mm256_and_si256(table, p->table_mask);
-		index = _mm256_or_si256(index,
-					_mm256_sll_epi32(table, p->prob_bits));
-	}
-	_mm256_store_si256((__m256i *)(void *)pairs, index);
+	table = _mm256_sll_epi32(table, p->prob_bits);
+	return _mm256_or_si256(_mm256_and_si256(x, p->slot_mask),
+			       _mm256_and_si256(table, p->table_mask));
 }
 
-/* One step of eight lanes; symbols are the only bits of *ret's entries. */
-INLINE const uint8_t *step(const struct plane *p, const uint64_t *pairs,
-			   __m256i *x, const uint8_t *words, __m256i *ret)
+/* Which slots sixteen lanes want; 'q' as for bs_rans_decode_fn, or NULL. */
+INLINE void put_indices(struct indices *ret, const struct plane *p, __m256i x0,
+			__m256i x1, const uint16_t *q, bool wide)
 {
-	__m256i e = look_up(p->slots, pairs), next, small, w;
+	__m256i *to = (__m256i *)(void *)ret->of, index, table;
+
+	if (wide) {
+		_mm256_store_si256(to, wide_index(p, x0, q));
+		_mm256_store_si256(to + 1, wide_index(p, x1, q + 8));
+		return;
+	}
+	/* Packing works within halves. */
+	index = _mm256_packus_epi32(_mm256_and_si256(x0, p->slot_mask),
+				    _mm256_and_si256(x1, p->slot_mask));
+	if (q) {
+		table = _mm256_loadu_si256((const __m256i *)(const void *)q);
+		table = _mm256_permute4x64_epi64(table, 0xd8);
+		table = _mm256_sll_epi16(table, p->prob_bits);
+		table = _mm256_and_si256(table, p->table_mask);
+		index = _mm256_or_si256(index, table);
+	}
+	_mm256_store_si256(to, index);
+	/* Or clang takes the indices out of the vector after all. */
+	__asm__ volatile("" : "+m"(*(uint64_t(*)[4])ret->of));
+}
+
+/* Four slots by a number of four indices. */
+INLINE __m128i look_up_4(const bs_slot *slots, uint64_t i)
+{
+	__m128i lo = _mm_cvtsi32_si128((int)slots[(uint16_t)i]);
+	__m128i hi = _mm_cvtsi32_si128((int)slots[(uint16_t)(i >> 32)]);
+
+	lo = _mm_insert_epi32(lo, (int)slots[(uint32_t)i >> 16], 1);
+	hi = _mm_insert_epi32(hi, (int)slots[i >> 48], 1);
+	return _mm_unpacklo_epi64(lo, hi);
+}
+
+/* The slots of the first eight lanes of sixteen, or of the others. */
+INLINE __m256i look_up(const struct plane *p, const struct indices *i,
+		       unsigned half, bool wide)
+{
+	const __m256i *index = (const __m256i *)(const void *)i->of + half;
+	__m128i lo, hi;
+
+	if (wide)
+		return _mm256_i32gather_epi32((const int *)p->slots, *index, 4);
+	lo = look_up_4(p->slots, i->of[half]);
+	hi = look_up_4(p->slots, i->of[half + 2]);
+	return _mm256_inserti128_si256(_mm256_castsi128_si256(lo), hi, 1);
+}
+
+/* The lanes in registers, and their words. */
+struct lanes {
+	__m256i x[8];
+	const uint8_t *words;
+	const uint8_t *end;
+};
+
+/* One step of eight lanes with their slots. */
+INLINE void step(struct lanes *l, const struct plane *p, __m256i *x, __m256i e)
+{
+	__m256i next, small, w;
 	__m128i bytes;
 	unsigned m;
 
@@ -77,76 +115,97 @@ INLINE const uint8_t *step(const struct plane *p, const uint64_t *pairs,
 	small = _mm256_cmpeq_epi32(_mm256_srli_epi32(next, 16),
 				   _mm256_setzero_si256());
 	m = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(small));
-	bytes = _mm_loadu_si128((const __m128i *)(const void *)words);
+	bytes = _mm_loadu_si128((const __m128i *)(const void *)l->words);
 	bytes = _mm_shuffle_epi8(
 		bytes,
 		_mm_load_si128((const __m128i *)(const void *)expand[m]));
 	w = _mm256_or_si256(_mm256_slli_epi32(next, 16),
 			    _mm256_cvtepu16_epi32(bytes));
 	*x = _mm256_blendv_epi8(next, w, small);
-	*ret = _mm256_and_si256(e, _mm256_set1_epi32(255));
-	return words + 2 * (size_t)_mm_popcnt_u32(m);
+	l->words += 2 * (size_t)_mm_popcnt_u32(m);
+}
+
+/* One step of sixteen lanes; 'q' chooses their tables in the next group: any,
+ * if there is none.  Returns their symbols, numbers of 16 bits, in the order
+ * of packing. */
+INLINE __m256i step_16(struct lanes *l, struct indices *i,
+		       const struct plane *p, __m256i *x, const uint16_t *q,
+		       bool wide)
+{
+	const __m256i byte = _mm256_set1_epi32(255);
+	__m256i a, b;
+
+	a = look_up(p, i, 0, wide);
+	step(l, p, &x[0], a);
+	b = look_up(p, i, 1, wide);
+	step(l, p, &x[1], b);
+	put_indices(i, p, x[0], x[1], q, wide);
+	return _mm256_packus_epi32(_mm256_and_si256(a, byte),
+				   _mm256_and_si256(b, byte));
 }
 
 /* One step of 32 lanes. */
-INLINE const uint8_t *step_32(const struct plane *p, const uint64_t *pairs,
-			      __m256i *x, const uint8_t *words, uint8_t *sym)
+INLINE void step_32(struct lanes *l, struct indices *i, const struct plane *p,
+		    __m256i *x, const uint16_t *q, bool wide, uint8_t *sym)
 {
-	__m256i s0, s1, s2, s3;
+	__m256i a, b;
 
-	words = step(p, pairs, &x[0], words, &s0);
-	words = step(p, pairs + 4, &x[1], words, &s1);
-	words = step(p, pairs + 8, &x[2], words, &s2);
-	words = step(p, pairs + 12, &x[3], words, &s3);
+	a = step_16(l, i, p, x, q, wide);
+	b = step_16(l, i + 1, p, x + 2, q ? q + 16 : NULL, wide);
 	/* Packing works within halves: what comes out are runs of four. */
-	s0 = _mm256_packus_epi16(_mm256_packus_epi32(s0, s1),
-				 _mm256_packus_epi32(s2, s3));
-	s0 = _mm256_permutevar8x32_epi32(s0, _mm256_setr_epi32(0, 4, 1, 5, 2, 6,
-							       3, 7));
-	_mm256_storeu_si256((__m256i *)(void *)sym, s0);
-	return words;
+	a = _mm256_packus_epi16(a, b);
+	a = _mm256_permutevar8x32_epi32(a, _mm256_setr_epi32(0, 4, 1, 5, 2, 6,
+							     3, 7));
+	_mm256_storeu_si256((__m256i *)(void *)sym, a);
 }
 
 /* Whole groups of 64 while 128 bytes of words remain; returns how many
- * elements.  Compiled with and without 'q'. */
+ * elements.  Compiled with and without 'q', which has n >= LANES entries. */
 INLINE size_t decode_groups(struct bs_rans_dec *d, const struct plane *p,
-			    const uint16_t *q, uint8_t *sym, size_t n)
+			    const uint16_t *q, bool wide, uint8_t *sym,
+			    size_t n)
 {
-	uint64_t pairs[LANES / 2] __attribute__((aligned(32)));
-	const uint8_t *words = d->words, *end = d->end;
-	__m256i x[8];
+	struct lanes l = { .words = d->words, .end = d->end };
+	struct indices index[4];
 	size_t i = 0;
 	unsigned k;
 
 	for (k = 0; k < 8; k++)
-		x[k] = _mm256_loadu_si256(
+		l.x[k] = _mm256_loadu_si256(
 			(const __m256i *)(const void *)(d->x + 8 * k));
-	while (n - i >= LANES && end - words >= 2 * LANES) {
-		for (k = 0; k < 8; k++)
-			put_indices(pairs + 4 * k, p, x[k],
-				    q ? q + i + 8 * k : NULL);
-		/* Or clang takes the pairs out of the vectors after all. */
-		__asm__ volatile("" : "+m"(pairs));
-		words = step_32(p, pairs, x, words, sym + i);
-		words = step_32(p, pairs + 16, x + 4, words, sym + i + 32);
+	for (k = 0; k < 4; k++)
+		put_indices(&index[k], p, l.x[2 * k], l.x[2 * k + 1],
+			    q ? q + 16 * k : NULL, wide);
+	while (n - i >= LANES && l.end - l.words >= 2 * LANES) {
+		if (q && n - i >= 2 * LANES)
+			q += LANES;
+		step_32(&l, index, p, l.x, q, wide, sym + i);
+		step_32(&l, index + 2, p, l.x + 4, q ? q + 32 : NULL, wide,
+			sym + i + 32);
 		i += LANES;
 	}
-	d->words = words;
+	d->words = l.words;
 	for (k = 0; k < 8; k++)
-		_mm256_storeu_si256((__m256i *)(void *)(d->x + 8 * k), x[k]);
+		_mm256_storeu_si256((__m256i *)(void *)(d->x + 8 * k), l.x[k]);
 	return i;
 }
 
 LEAF size_t decode_plain(struct bs_rans_dec *d, const struct plane *p,
 			 uint8_t *sym, size_t n)
 {
-	return decode_groups(d, p, NULL, sym, n);
+	return decode_groups(d, p, NULL, false, sym, n);
 }
 
 LEAF size_t decode_tables(struct bs_rans_dec *d, const struct plane *p,
 			  const uint16_t *q, uint8_t *sym, size_t n)
 {
-	return decode_groups(d, p, q, sym, n);
+	return decode_groups(d, p, q, false, sym, n);
+}
+
+LEAF size_t decode_wide(struct bs_rans_dec *d, const struct plane *p,
+			const uint16_t *q, uint8_t *sym, size_t n)
+{
+	return decode_groups(d, p, q, true, sym, n);
 }
 
 AVX2 enum bs_result bs_rans_decode_avx2(struct bs_rans_dec *d,
@@ -155,14 +214,22 @@ AVX2 enum bs_result bs_rans_decode_avx2(struct bs_rans_dec *d,
 					unsigned table_mask, uint8_t *sym,
 					size_t n)
 {
+	bool wide = (table_mask + 1) << prob_bits > 1 << 16;
+	unsigned tables = table_mask << prob_bits;
 	struct plane p = {
 		.slots = slots,
 		.prob_bits = _mm_cvtsi32_si128((int)prob_bits),
 		.slot_mask = _mm256_set1_epi32((1 << prob_bits) - 1),
-		.table_mask = _mm256_set1_epi32((int)table_mask),
+		.table_mask = wide ? _mm256_set1_epi32((int)tables)
+				   : _mm256_set1_epi16((short)tables),
 	};
-	size_t i = q ? decode_tables(d, &p, q, sym, n)
-		     : decode_plain(d, &p, sym, n);
+	size_t i = 0;
+
+	if (!q)
+		i = decode_plain(d, &p, sym, n);
+	else if (n >= LANES)
+		i = wide ? decode_wide(d, &p, q, sym, n)
+			 : decode_tables(d, &p, q, sym, n);
 
 	return bs_rans_decode_scalar(d, slots, prob_bits, q ? q + i : NULL,
 				     table_mask, sym + i, n - i);
