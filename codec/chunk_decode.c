@@ -3,7 +3,7 @@
  * chunk_decode.c - one chunk, from stored bytes to checked bytes
  *
  * A chunk in planes (docs/format.md 9) is decoded in blocks that stay in the
- * first-level cache, plane after coded plane.  With the last coded plane a
+ * second-level cache, plane after coded plane.  With the last coded plane a
  * block's raw bits are merged at once, so that with one coded plane, which is
  * usual, elements are written once and never read.  Only the end of the raw
  * section has to wait: the lanes carry it, and give it back when all symbols
