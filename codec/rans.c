@@ -69,19 +69,18 @@ decode_64(uint32_t *restrict x, const uint8_t *restrict words,
 	  const uint16_t *restrict q, unsigned table_mask,
 	  uint8_t *restrict sym)
 {
-	uint32_t mask = (1u << prob_bits) - 1;
+	uint32_t mask = (1u << prob_bits) - 1, at[LANES];
 	bs_slot e[LANES];
 	uint8_t small[LANES];
 	uint64_t want = 0;
 	size_t i;
 
-	for (i = 0; i < LANES; i++) {
-		const bs_slot *t = slots;
-
-		if (q)
-			t += (size_t)(q[i] & table_mask) << prob_bits;
-		e[i] = t[x[i] & mask];
-	}
+	for (i = 0; i < LANES; i++)
+		at[i] = x[i] & mask;
+	for (i = 0; q && i < LANES; i++)
+		at[i] |= (q[i] & table_mask) << prob_bits;
+	for (i = 0; i < LANES; i++)
+		e[i] = slots[at[i]];
 	for (i = 0; i < LANES; i++)
 		sym[i] = (uint8_t)e[i];
 	for (i = 0; i < LANES; i++)
