@@ -220,24 +220,30 @@ void bs_piece_unpack(uint8_t *dst, const uint8_t *src, unsigned bits,
 
 /* ---- Merging ------------------------------------------------------------ */
 
+/* q >> drop << shift of n entries, n <= STRIP, in 16 bits. */
+static void shift_q(uint16_t *restrict dst, const uint16_t *restrict q,
+		    size_t n, unsigned drop, unsigned shift)
+{
+	struct move m =
+		make_move(2, drop, 16 - (drop > shift ? drop : shift), shift);
+
+	memset(dst, 0, n * sizeof(*dst));
+	or_same((uint8_t *)dst, (const uint8_t *)q, n * sizeof(*q), m);
+}
+
 /* Entries of a strip plus what a term adds to them, in bytes where that is
  * enough: half the work for all that follows. */
-#define ADD(type)                                                          \
-	do {                                                               \
-		type *restrict to = sum;                                   \
-		const uint8_t *restrict from = entry;                      \
-		const uint16_t *restrict q = t->q ? t->q + at : NULL;      \
-		type add = (type)t->add;                                   \
-		size_t i;                                                  \
-                                                                           \
-		for (i = 0; i < n; i++) {                                  \
-			type v = (type)(from[i] + add);                    \
-                                                                           \
-			if (q)                                             \
-				v = (type)(v + ((uint32_t)q[i] >>          \
-						t->q_drop << t->q_shift)); \
-			to[i] = v;                                         \
-		}                                                          \
+#define ADD(type)                                          \
+	do {                                               \
+		type *restrict to = sum;                   \
+		const uint8_t *restrict from = entry;      \
+		type add = (type)t->add;                   \
+		size_t i;                                  \
+                                                           \
+		for (i = 0; i < n; i++)                    \
+			to[i] = (type)(from[i] + add);     \
+		for (i = 0; t->q && i < n; i++)            \
+			to[i] = (type)(to[i] + offset[i]); \
 	} while (0)
 
 /* Values of fewer than 8 bits from their pieces; 'at' is a multiple of 64. */
@@ -263,7 +269,8 @@ static void merge_term(uint8_t *dst, unsigned unit, const struct bs_term *t,
 	const uint8_t *entry = t->src[0] + at;
 	unsigned sum_bytes = t->shift + t->bits <= 8 ? 1 : 2;
 	uint8_t unpacked[STRIP];
-	uint16_t sums[STRIP];
+	uint16_t sums[STRIP], offsets[STRIP];
+	const uint16_t *restrict offset = offsets;
 	void *sum = sums;
 
 	if (t->entry_bits < 8) {
@@ -274,6 +281,8 @@ static void merge_term(uint8_t *dst, unsigned unit, const struct bs_term *t,
 		or_bits(dst, unit, entry, 1, n, t->shift, t->bits, t->lo);
 		return;
 	}
+	if (t->q)
+		shift_q(offsets, t->q + at, n, t->q_drop, t->q_shift);
 	if (sum_bytes == 1)
 		ADD(uint8_t);
 	else
