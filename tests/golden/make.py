@@ -13,6 +13,7 @@ what is decoded (the damaged ones are bad.py's): those of a released format are 
 """
 
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -268,6 +269,84 @@ def good_classes(rows_used, columns_used, packed, log2, shift, name):
                         first_len=1002)])
 
 
+def place(parts, value):
+    """The bits of an element that a plane's value is in."""
+    left, out = sum(n for _, n in parts), 0
+    for low, n in parts:
+        left -= n
+        out |= (value >> left & ((1 << n) - 1)) << low
+    return out
+
+
+def contexts(r, unit, parts, others, log2, shift, bits, packed=False):
+    """A blob whose first plane has rows, columns and 2^log2 tables, a base
+    from which symbols and classes wrap, and escapes."""
+    width = sum(n for _, n in parts)
+    n_symbols = min(30, (1 << width) - 1)
+    escape, base = n_symbols - 1, r.randrange(1 << width)
+    rows = [r.randrange(5 << log2) for _ in range(23)]
+    columns = [r.randrange(3 << log2) for _ in range(61)]
+    counts = [[1] * n_symbols for _ in range(1 << log2)]
+    out = []
+    for i in range(23 * 61 - 17):  # the last row is short
+        q = rows[i // 61] + columns[i % 61]
+        s = geometric(r, 1, 0.3 + 0.4 * (q % 2), n_symbols - 2)[0]
+        if r.random() < 0.02:
+            s = r.randrange(1 << width)
+        counts[q % (1 << log2)][min(s, escape)] += 1
+        e = place(parts, s + base + ((q >> log2) << shift))
+        for p in others:
+            v = p.base
+            if p.coding == 0:
+                v = r.getrandbits(p.width)
+            elif p.coding == 3:
+                v = geometric(r, 1, 0.5, (1 << p.width) - 1)[0]
+            e |= place(p.parts, v)
+        out.append(e)
+    first = Plane("coded", parts, [Table(bits, scale(c, bits))
+                                   for c in counts],
+                  base=base, escape=escape, n_symbols=n_symbols, shift=shift,
+                  rows=Classes(rows, packed), columns=Classes(columns))
+    raw = b"".join(e.to_bytes(unit, "little") for e in out)
+    return Blob(raw, [PLANES], Model(unit, [first] + others), width=61,
+                first_len=unit * 300)
+
+
+def good_contexts():
+    """Rows, columns and escapes in elements of each size, beside planes of
+    each coding; 1, 2, 4, 8 and 16 tables; values of 2 to 14 bits."""
+    r = rng("contexts")
+    return single([
+        contexts(r, 1, [(0, 7)], [Plane("raw", [(7, 1)])], 2, 3, 11),
+        contexts(r, 1, [(0, 8)], [], 1, 2, 12),
+        contexts(r, 2, [(7, 8), (15, 1)],
+                 [Plane("local", [(0, 7)], bits=12)], 4, 4, 12, True),
+        contexts(r, 2, [(8, 2)], [Plane("constant", [(10, 6)], base=37),
+                                  Plane("raw", [(0, 8)])], 0, 1, 10),
+        contexts(r, 2, [(4, 3)], [Plane("local", [(7, 8)], bits=10),
+                                  Plane("constant", [(15, 1), (0, 4)])],
+                 1, 0, 11),
+        contexts(r, 4, [(21, 10), (31, 1)],
+                 [Plane("raw", [(16, 5)]), Plane("local", [(8, 8)]),
+                  Plane("constant", [(0, 8)])], 3, 3, 11),
+        contexts(r, 8, [(50, 13), (63, 1)],
+                 [Plane("raw", [(29, 21)]), Plane("constant", [(0, 29)])],
+                 1, 12, 10)])
+
+
+def good_longest():
+    """A chunk of 2^19 + 7 elements in planes, and one of 2^19."""
+    r = rng("longest")
+    n = (2 << 19) + 7
+    raw = bytearray(b"\x54" * n)
+    for _ in range(500):
+        raw[r.randrange(n)] ^= r.choice((1, 2, 3))
+    return single([Blob(raw, [PLANES], Model(1, [
+        Plane("constant", [(2, 6)], base=0x15),
+        Plane("coded", [(0, 2)], [Table(12, [4093, 1, 1, 1])],
+              n_symbols=4)]), first_len=(1 << 19) + 7, log2=19)])
+
+
 def good_sign():
     """A sign plane of its own, its tables chosen by the column."""
     r = rng("sign")
@@ -407,6 +486,8 @@ GOOD = {
     "classes-both": lambda: good_classes(1, 1, 0, 5, 2, "both"),
     "classes-zstd": lambda: good_classes(1, 1, 1, 2, 0, "zstd"),
     "classes-one-table": lambda: good_classes(1, 1, 0, 0, 0, "one table"),
+    "contexts": good_contexts,
+    "longest": good_longest,
     "sign": good_sign,
     "many-planes": good_many_planes,
     "many-chunks": good_many_chunks,
@@ -489,6 +570,13 @@ def f8(values):
     return f16(values)[1::2]
 
 
+def e4m3(values):
+    """The nearest E4M3 below, as binary16 with a bias of 7 has it."""
+    halves = struct.unpack("<%dH" % len(values), f16(values))
+    return bytes((h >> 8 & 128) | min(max((h >> 7 & 255) - 64, 0), 126)
+                 for h in halves)
+
+
 def inputs():
     """Small files that together have every dtype: (name, bytes)."""
     r = rng("inputs")
@@ -547,6 +635,18 @@ def inputs():
     yield "zeros.bin", bytes(300001)
     yield "noise.bin", r.randbytes(3001)
     yield "nothing", b""
+    r = rng("inputs of 8 bits")
+    values = scaled(r, 90, 130)
+    yield "f8-scales.safetensors", safetensors([
+        ("e5m2", "F8_E5M2", [90, 130], f8(values)),
+        ("e4m3", "F8_E4M3", [90, 130], e4m3([v * 16 for v in values]))])
+
+
+def large_inputs():
+    """Too large to keep: enough that storage has columns clustered."""
+    r = rng("large inputs")
+    yield "columns.safetensors", safetensors([
+        ("w", "BF16", [400, 330], bf16(scaled(r, 400, 330, 0.02)))])
 
 
 def make_by_tool(out, folder):
@@ -577,7 +677,7 @@ def main(args):
         sys.exit("usage: make.py OUT [BIN] | make.py --inputs DIR")
     if args[0] == "--inputs":
         os.makedirs(args[1])
-        for name, data in inputs():
+        for name, data in itertools.chain(inputs(), large_inputs()):
             put(os.path.join(args[1], name), data)
         return 0
     out = args[0]

@@ -24,6 +24,22 @@ fail() {
 	failed=1
 }
 
+# encodes FILE [LEVEL]: what the program makes of it is decoded to it
+encodes() {
+	file=$1
+	"$BIGSMALL_BIN/bigsmall" compress "$@" -o "$tmp/x.bs" \
+		>"$tmp/said" 2>&1 || {
+		fail "compress $*"
+		cat "$tmp/said"
+		return
+	}
+	if ! python3 refdec.py "$tmp/x.bs" -o "$tmp/out" ||
+		! cmp "$file" "$tmp/out"; then
+		fail "$* decodes wrong"
+	fi
+	rm -f "$tmp/x.bs" "$tmp/out"
+}
+
 n=0
 for file in good/*.bs; do
 	stem=${file%.bs}
@@ -65,21 +81,17 @@ if [ "$status" -ne 1 ] || ! grep -q '^BS_ERR_MAGIC: ' "$tmp/said"; then
 	fail "bad/magic.bs is not refused in a sentence"
 fi
 
-# What the encoder makes today, of each dtype.
+# What the encoder makes today, of each dtype and at each level.
 if [ -n "${BIGSMALL_BIN:-}" ]; then
 	python3 make.py --inputs "$tmp/in" || fail "make.py"
 	for file in "$tmp/in"/*; do
-		"$BIGSMALL_BIN/bigsmall" compress "$file" -o "$tmp/x.bs" \
-			>"$tmp/said" 2>&1 || {
-			fail "compress ${file##*/}"
-			cat "$tmp/said"
-			continue
-		}
-		if ! python3 refdec.py "$tmp/x.bs" -o "$tmp/out" ||
-			! cmp "$file" "$tmp/out"; then
-			fail "${file##*/} decodes wrong"
-		fi
-		rm -f "$tmp/x.bs" "$tmp/out"
+		encodes "$file"
+		case $file in
+		*scales* | *columns*)
+			encodes "$file" --inference
+			encodes "$file" --storage
+			;;
+		esac
 	done
 fi
 exit "$failed"
