@@ -35,8 +35,9 @@
 #include <unistd.h>
 
 /* Requests that the kernel may have waiting: its default of 12 stalls parallel
- * loaders. */
-#define BACKGROUND_MAX 64
+ * loaders.  At least so many, and for each thread. */
+#define BACKGROUND_MIN 64
+#define BACKGROUND_PER_THREAD 4
 
 /* An open file or directory: one of the kinds, or none for .bigsmall. */
 struct bsfs_handle {
@@ -72,7 +73,10 @@ static struct bsfs_session *use_session(fuse_req_t req)
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct bsfs_session *s = userdata;
+	unsigned background = s->opt->n_threads * BACKGROUND_PER_THREAD;
 
+	if (background < BACKGROUND_MIN)
+		background = BACKGROUND_MIN;
 	conn->want |= conn->capable &
 		      (FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO |
 		       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS);
@@ -89,8 +93,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	 * session.c raises. */
 	conn->max_readahead = s->opt->read_ahead ? s->opt->read_ahead
 						 : BSFS_READ_MAX;
-	conn->max_background = BACKGROUND_MAX;
-	conn->congestion_threshold = BACKGROUND_MAX * 3 / 4;
+	conn->max_background = background;
+	conn->congestion_threshold = background * 3 / 4;
 	conn->time_gran = 1;
 	if (s->resident)
 		bsfs_passthrough_init(s);
