@@ -10,7 +10,9 @@
 #include "cmd.h"
 
 const struct bst_command *const bst_commands[] = {
-	&bst_cmd_scan, /* one a line, in the order of --help */
+	/* One a line, in the order of --help. */
+	/* clang-format off */
+	&bst_cmd_scan,
 	&bst_cmd_compress,
 	&bst_cmd_decompress,
 	&bst_cmd_verify,
@@ -19,9 +21,11 @@ const struct bst_command *const bst_commands[] = {
 	&bst_cmd_umount,
 	&bst_cmd_status,
 	&bst_cmd_doctor,
+	&bst_cmd_run,
 	&bst_cmd_benchmark,
 	&bst_cmd_completion,
 	NULL,
+	/* clang-format on */
 };
 
 static void print_help(FILE *file)

@@ -39,7 +39,7 @@ ONLY = [
         r"cjson/.*|cJSON\.h",
         r"codec/safetensors\.c|codec/upstream/.*|exec/(hparams|tokenizer)\.c",
     ),
-    (r"pcre2.*", r"exec/tokenizer\.c"),
+    (r"pcre2.*", r"exec/pretoken\.c"),
     (r"liburing.*", r"fs/uring\.c"),
     (r"fuse.*", r"fs/(session|inode)\.c|fs/fuse_ops\.[ch]"),
     (r"cuda.*", r".*/cuda/.*"),

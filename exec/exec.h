@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * exec.h - a language model that speaks, from a directory of weights
+ *
+ * A model is a directory as Hugging Face lays it out: config.json,
+ * tokenizer.json, safetensors files.  It is read as any program reads it, so a
+ * mounted one is one like another.  Opening a model reads no weights; a session
+ * does, and holds what was said so far.
+ *
+ * Logits are the same bits at any number of threads and with any CPU's kernels:
+ * the order of every sum is fixed (nn.h).
+ */
+
+#ifndef BSX_EXEC_H
+#define BSX_EXEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum bsx_result {
+	BSX_OK = 0,
+	BSX_ERR_DATA, /* damaged, or not what it says it is */
+	BSX_ERR_MODEL, /* no model, or one that we cannot run */
+	BSX_ERR_SYSTEM, /* memory, I/O, threads */
+	BSX_ERR_REFUSED, /* does not fit in what it may use */
+	BSX_ERR_STOPPED, /* the caller's stop() said so */
+};
+
+/* A whole sentence, to stand behind a program's name; what of it is from files
+ * may have control characters. */
+struct bsx_error {
+	char text[512];
+};
+
+/* ---- Models -------------------------------------------------------------- */
+
+struct bsx_model;
+
+/* Sampling as the model's makers advise it (generation_config.json). */
+struct bsx_sampling {
+	float temperature; /* 0: always the likeliest token */
+	uint32_t top_k; /* 0: all */
+	float top_p; /* 1: all */
+	uint64_t seed;
+};
+
+struct bsx_facts {
+	const char *arch; /* "llama"; borrowed, as is the next */
+	const char *template_name; /* "ChatML"; NULL: none that we know */
+	bool has_template; /* though perhaps none that we know */
+	uint32_t n_layers;
+	uint32_t n_vocab;
+	uint32_t n_context; /* tokens that it was made for */
+	uint64_t n_weights;
+	uint64_t weight_bytes;
+	struct bsx_sampling sampling;
+};
+
+/*
+ * Open the model in 'dir'; its weights are those of 'file' alone unless that
+ * is NULL.  The caller frees *ret.
+ */
+enum bsx_result bsx_model_open(struct bsx_model **ret, const char *dir,
+			       const char *file, struct bsx_error *err);
+void bsx_model_free(struct bsx_model *m);
+const struct bsx_facts *bsx_model_facts(const struct bsx_model *m);
+
+/* Whether the model ends its answer with that token. */
+bool bsx_is_stop(const struct bsx_model *m, uint32_t id);
+
+/* ---- Text and tokens ----------------------------------------------------- */
+
+/*
+ * The tokens of a text in UTF-8; 'with_start': with what the tokenizer puts
+ * around a text, such as <s>.  *ret is the caller's to free, NULL if *ret_n is
+ * 0.
+ */
+enum bsx_result bsx_encode(const struct bsx_model *m, const char *text,
+			   size_t len, bool with_start, uint32_t **ret,
+			   size_t *ret_n, struct bsx_error *err);
+
+struct bsx_message {
+	enum { BSX_SYSTEM, BSX_USER, BSX_ASSISTANT } role;
+	const char *text; /* borrowed */
+};
+
+/* What the model's chat template makes of a conversation, up to where the
+ * model's answer begins; *ret is the caller's to free. */
+enum bsx_result bsx_render_chat(const struct bsx_model *m,
+				const struct bsx_message *messages, size_t n,
+				char **ret, struct bsx_error *err);
+
+/*
+ * Tokens back to text, one at a time.  What bsx_decode() returns is valid
+ * UTF-8, and the decoder's until its next call; bytes that are no whole
+ * character yet wait, and bsx_decode_end() gives what is left.
+ */
+struct bsx_decoder;
+
+struct bsx_decoder *bsx_decoder_new(const struct bsx_model *m);
+void bsx_decoder_free(struct bsx_decoder *d);
+const char *bsx_decode(struct bsx_decoder *d, uint32_t id);
+const char *bsx_decode_end(struct bsx_decoder *d);
+
+/* ---- Sessions ------------------------------------------------------------ */
+
+struct bsx_session;
+
+struct bsx_session_options {
+	unsigned n_threads;
+	uint32_t n_context; /* tokens there is room for */
+	bool (*stop)(void); /* asked between layers; NULL: never */
+};
+
+/* The memory that a session allocates, at most, in bytes. */
+uint64_t bsx_session_bytes(const struct bsx_model *m,
+			   const struct bsx_session_options *options);
+
+/* Read the weights.  The session borrows the model; the caller frees *ret. */
+enum bsx_result bsx_session_new(struct bsx_session **ret,
+				const struct bsx_model *m,
+				const struct bsx_session_options *options,
+				struct bsx_error *err);
+void bsx_session_free(struct bsx_session *s);
+
+/*
+ * Go on with n > 0 tokens, each below n_vocab, within n_context in all.
+ * logits[n_last * n_vocab] gets those behind each of the last n_last tokens.
+ * After an error the session is as it was before.
+ */
+enum bsx_result bsx_session_feed(struct bsx_session *s, const uint32_t *ids,
+				 size_t n, float *logits, size_t n_last,
+				 struct bsx_error *err);
+
+/* How many tokens it holds, and forget all but the first n. */
+uint32_t bsx_session_length(const struct bsx_session *s);
+void bsx_session_rewind(struct bsx_session *s, uint32_t n);
+
+/* ---- Choosing a token ---------------------------------------------------- */
+
+struct bsx_sampler;
+
+/* NULL: no memory. */
+struct bsx_sampler *bsx_sampler_new(const struct bsx_sampling *how,
+				    uint32_t n_vocab);
+void bsx_sampler_free(struct bsx_sampler *s);
+uint32_t bsx_sample(struct bsx_sampler *s, const float *logits);
+
+#endif /* BSX_EXEC_H */

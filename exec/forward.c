@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * forward.c - weights in memory, and tokens that went through them
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "block.h"
+
+/* Tokens that pass a layer before the next layer's turn: a few batches. */
+#define STRETCH (5 * (size_t)BSX_BATCH)
+
+struct bsx_session {
+	const struct bsx_model *m; /* borrowed */
+	struct bsx_resident *weights; /* owned, as is all below */
+	struct bsx_team *team;
+	struct bsx_block block;
+	float *x; /* [STRETCH][n_embd] */
+	float *last; /* [BSX_BATCH][n_embd] */
+	bool (*stop)(void);
+	uint32_t n; /* tokens */
+};
+
+uint64_t bsx_session_bytes(const struct bsx_model *m,
+			   const struct bsx_session_options *options)
+{
+	uint64_t weights = 0;
+
+	/* What is wrong with the weights, bsx_session_new() says. */
+	bsx_resident_bytes(m, &weights, NULL);
+	return weights +
+	       bsx_block_bytes(&m->hp, options->n_context, options->n_threads) +
+	       (STRETCH + BSX_BATCH) * m->hp.n_embd * sizeof(float);
+}
+
+enum bsx_result bsx_session_new(struct bsx_session **ret,
+				const struct bsx_model *m,
+				const struct bsx_session_options *options,
+				struct bsx_error *err)
+{
+	struct bsx_session *s = calloc(1, sizeof(*s));
+	enum bsx_result res;
+
+	if (!s)
+		return bsx_no_memory(err);
+	s->m = m;
+	s->stop = options->stop;
+	s->x = malloc(STRETCH * m->hp.n_embd * sizeof(float));
+	s->last = malloc((size_t)BSX_BATCH * m->hp.n_embd * sizeof(float));
+	res = s->x && s->last ? BSX_OK : bsx_no_memory(err);
+	if (!res)
+		res = bsx_team_new(&s->team, options->n_threads, err);
+	if (!res)
+		res = bsx_block_init(&s->block, &m->hp, s->team,
+				     options->n_context, err);
+	if (!res)
+		res = bsx_resident_new(&s->weights, m, options->stop, err);
+	if (res) {
+		bsx_session_free(s);
+		return res;
+	}
+	*ret = s;
+	return BSX_OK;
+}
+
+void bsx_session_free(struct bsx_session *s)
+{
+	if (!s)
+		return;
+	bsx_resident_free(s->weights);
+	bsx_block_fini(&s->block);
+	bsx_team_free(s->team);
+	free(s->last);
+	free(s->x);
+	free(s);
+}
+
+uint32_t bsx_session_length(const struct bsx_session *s)
+{
+	return s->n;
+}
+
+void bsx_session_rewind(struct bsx_session *s, uint32_t n)
+{
+	if (n < s->n)
+		s->n = n;
+}
+
+static void embed(struct bsx_session *s, const uint32_t *ids, size_t n)
+{
+	const struct bsx_matrix *m =
+		&bsx_resident_part(s->weights, s->m->hp.n_layers)
+			 ->slot[BSX_EMBED];
+	size_t t, width = s->m->hp.n_embd;
+
+	for (t = 0; t < n; t++)
+		s->block.k->widen[m->type](
+			s->x + t * width,
+			(const uint8_t *)m->data +
+				ids[t] * width * bsx_type_size(m->type),
+			width);
+}
+
+/* Logits of the n tokens at x. */
+static void speak(struct bsx_session *s, const float *x, size_t n,
+		  float *logits)
+{
+	const struct bsx_part *part =
+		bsx_resident_part(s->weights, s->m->hp.n_layers);
+	size_t width = s->m->hp.n_embd, done, some, t;
+
+	for (done = 0; done < n; done += some) {
+		some = n - done < BSX_BATCH ? n - done : BSX_BATCH;
+		for (t = 0; t < some; t++)
+			s->block.k->rms_norm(s->last + t * width,
+					     x + (done + t) * width,
+					     part->slot[BSX_FINAL_NORM].data,
+					     width, (float)s->m->hp.norm_eps);
+		bsx_matmul(&s->block, logits + done * s->m->hp.n_vocab,
+			   &part->slot[BSX_HEAD], s->last, some);
+	}
+}
+
+/* All layers for n <= STRETCH tokens at x. */
+static enum bsx_result pass(struct bsx_session *s, size_t n, uint32_t pos,
+			    struct bsx_error *err)
+{
+	size_t width = s->m->hp.n_embd, done, some;
+	uint32_t layer;
+
+	for (layer = 0; layer < s->m->hp.n_layers; layer++) {
+		const struct bsx_part *part =
+			bsx_resident_part(s->weights, layer);
+
+		if (s->stop && s->stop())
+			return bsx_fail(err, BSX_ERR_STOPPED, "interrupted.");
+		for (done = 0; done < n; done += some) {
+			some = n - done < BSX_BATCH ? n - done : BSX_BATCH;
+			bsx_block_run(&s->block, part, layer,
+				      s->x + done * width, some,
+				      pos + (uint32_t)done);
+		}
+	}
+	return BSX_OK;
+}
+
+enum bsx_result bsx_session_feed(struct bsx_session *s, const uint32_t *ids,
+				 size_t n, float *logits, size_t n_last,
+				 struct bsx_error *err)
+{
+	size_t done, some, skip, n_vocab = s->m->hp.n_vocab, i;
+	enum bsx_result res;
+
+	if (n > s->block.n_context - s->n)
+		return bsx_fail(err, BSX_ERR_REFUSED,
+				"there is room for %u tokens, not for %zu.",
+				(unsigned)s->block.n_context, (size_t)s->n + n);
+	for (i = 0; i < n; i++) {
+		if (ids[i] >= n_vocab)
+			return bsx_fail(err, BSX_ERR_MODEL,
+					"the tokenizer has the token %u, and "
+					"the model knows %zu.",
+					(unsigned)ids[i], n_vocab);
+	}
+	for (done = 0; done < n; done += some) {
+		some = n - done < STRETCH ? n - done : STRETCH;
+		embed(s, ids + done, some);
+		res = pass(s, some, s->n + (uint32_t)done, err);
+		if (res)
+			return res;
+		/* Those of this stretch that are among the last. */
+		if (done + some <= n - n_last)
+			continue;
+		skip = done < n - n_last ? n - n_last - done : 0;
+		speak(s, s->x + skip * s->m->hp.n_embd, some - skip,
+		      logits + (done + skip - (n - n_last)) * n_vocab);
+	}
+	s->n += (uint32_t)n;
+	return BSX_OK;
+}

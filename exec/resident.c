@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * resident.c - reading tensors to where the kernels find them
+ *
+ * All weights stand in one mapping, in huge pages where the kernel has them:
+ * each token passes over all of it.
+ */
+
+#include "resident.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define ALIGN 64
+#define READ_STEP ((size_t)8 << 20) /* between two looks at stop() */
+#define NAME_LEN 128
+
+struct bsx_resident {
+	uint8_t *base; /* mapped */
+	size_t len;
+	struct bsx_part *parts; /* [n_layers + 1], owned */
+};
+
+/* A tensor to be read, and where to. */
+struct piece {
+	const struct bsx_tensor *tensor;
+	enum bsx_slot slot;
+	enum bsx_type type; /* in the file */
+	uint64_t rows, cols;
+	uint64_t len; /* in memory */
+};
+
+static uint64_t round_up(uint64_t v)
+{
+	return (v + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+static bool type_of(enum bs_dtype dtype, enum bsx_type *ret)
+{
+	switch (dtype) {
+	case BS_DTYPE_BF16:
+		*ret = BSX_BF16;
+		return true;
+	case BS_DTYPE_F16:
+		*ret = BSX_F16;
+		return true;
+	case BS_DTYPE_F32:
+		*ret = BSX_F32;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Whether the shape is rows x cols; a vector may say its rows alone. */
+static bool has_shape(const struct bsx_tensor *t, uint64_t rows, uint64_t cols)
+{
+	if (t->n_dims == 1)
+		return cols == 1 && t->shape[0] == rows;
+	return t->n_dims == 2 && t->shape[0] == rows && t->shape[1] == cols;
+}
+
+/* The tensor of a layer's slot; *ret_is_there is false if the model has no such
+ * tensor. */
+static enum bsx_result find_piece(const struct bsx_model *m, uint32_t layer,
+				  enum bsx_slot slot, struct piece *ret,
+				  bool *ret_is_there, struct bsx_error *err)
+{
+	char name[NAME_LEN];
+
+	*ret_is_there =
+		bsx_slot_shape(m->arch, &m->hp, slot, &ret->rows, &ret->cols);
+	if (!*ret_is_there)
+		return BSX_OK;
+	bsx_slot_name(m->arch, slot, layer, name, sizeof(name));
+	ret->slot = slot;
+	ret->tensor = bsx_weights_find(m->weights, name);
+	if (!ret->tensor)
+		return bsx_fail(err, BSX_ERR_MODEL,
+				"the weights have no tensor %s.", name);
+	if (!type_of(ret->tensor->dtype, &ret->type))
+		return bsx_fail(err, BSX_ERR_MODEL,
+				"the tensor %s is %s; BF16, F16 and F32 can be "
+				"run.",
+				name, bs_dtype_name(ret->tensor->dtype));
+	if (!has_shape(ret->tensor, ret->rows, ret->cols))
+		return bsx_fail(err, BSX_ERR_MODEL,
+				"the tensor %s is not of the shape that "
+				"config.json gives it.",
+				name);
+	/* The product fits: it is the tensor's, which is in the file. */
+	ret->len = ret->rows * ret->cols *
+		   (bsx_slot_is_vector(slot) ? sizeof(float)
+					     : bsx_type_size(ret->type));
+	return BSX_OK;
+}
+
+/* The slots of a layer, or of what is outside of layers. */
+static void slots_of(const struct bsx_model *m, uint32_t part,
+		     enum bsx_slot *ret_first, enum bsx_slot *ret_end)
+{
+	bool is_layer = part < m->hp.n_layers;
+
+	*ret_first = is_layer ? 0 : BSX_N_LAYER_SLOTS;
+	*ret_end = is_layer ? BSX_N_LAYER_SLOTS : BSX_N_SLOTS;
+}
+
+enum bsx_result bsx_resident_bytes(const struct bsx_model *m, uint64_t *ret,
+				   struct bsx_error *err)
+{
+	enum bsx_slot slot, end;
+	enum bsx_result res;
+	struct piece p;
+	uint64_t sum = 0;
+	bool is_there;
+	uint32_t i;
+
+	for (i = 0; i <= m->hp.n_layers; i++) {
+		for (slots_of(m, i, &slot, &end); slot < end; slot++) {
+			res = find_piece(m, i, slot, &p, &is_there, err);
+			if (res)
+				return res;
+			if (is_there)
+				sum += round_up(p.len);
+		}
+	}
+	*ret = sum;
+	return BSX_OK;
+}
+
+/* Read a vector as f32. */
+static enum bsx_result read_vector(const struct bsx_model *m,
+				   const struct piece *p, void *to,
+				   struct bsx_error *err)
+{
+	size_t n = (size_t)p->rows;
+	size_t len = n * bsx_type_size(p->type);
+	void *raw = malloc(len);
+	enum bsx_result res;
+
+	if (!raw)
+		return bsx_no_memory(err);
+	res = bsx_weights_read(m->weights, p->tensor, 0, raw, len, err);
+	if (!res)
+		bsx_kernels()->widen[p->type](to, raw, n);
+	free(raw);
+	return res;
+}
+
+static enum bsx_result read_matrix(const struct bsx_model *m,
+				   const struct piece *p, uint8_t *to,
+				   bool (*stop)(void), struct bsx_error *err)
+{
+	enum bsx_result res = BSX_OK;
+	size_t len;
+	uint64_t off;
+
+	for (off = 0; !res && off < p->len; off += len) {
+		if (stop && stop())
+			return bsx_fail(err, BSX_ERR_STOPPED, "interrupted.");
+		len = p->len - off < READ_STEP ? (size_t)(p->len - off)
+					       : READ_STEP;
+		res = bsx_weights_read(m->weights, p->tensor, off, to + off,
+				       len, err);
+	}
+	return res;
+}
+
+static enum bsx_result read_part(struct bsx_resident *r,
+				 const struct bsx_model *m, uint32_t i,
+				 uint8_t **at, bool (*stop)(void),
+				 struct bsx_error *err)
+{
+	struct bsx_part *part = &r->parts[i];
+	enum bsx_slot slot, end;
+	enum bsx_result res;
+	struct piece p;
+	bool is_there;
+
+	for (slots_of(m, i, &slot, &end); slot < end; slot++) {
+		bool is_vector = bsx_slot_is_vector(slot);
+
+		res = find_piece(m, i, slot, &p, &is_there, err);
+		if (!res && is_there && is_vector)
+			res = read_vector(m, &p, *at, err);
+		else if (!res && is_there)
+			res = read_matrix(m, &p, *at, stop, err);
+		if (res)
+			return res;
+		if (!is_there)
+			continue;
+		part->slot[slot] = (struct bsx_matrix){
+			.data = *at,
+			.type = is_vector ? BSX_F32 : p.type,
+			.rows = (size_t)p.rows,
+			.cols = (size_t)p.cols,
+		};
+		*at += round_up(p.len);
+	}
+	if (m->hp.is_tied && i == m->hp.n_layers)
+		part->slot[BSX_HEAD] = part->slot[BSX_EMBED];
+	return BSX_OK;
+}
+
+enum bsx_result bsx_resident_new(struct bsx_resident **ret,
+				 const struct bsx_model *m, bool (*stop)(void),
+				 struct bsx_error *err)
+{
+	struct bsx_resident *r;
+	enum bsx_result res;
+	uint64_t len;
+	uint8_t *at;
+	uint32_t i;
+
+	res = bsx_resident_bytes(m, &len, err);
+	if (res)
+		return res;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return bsx_no_memory(err);
+	r->parts = calloc((size_t)m->hp.n_layers + 1, sizeof(*r->parts));
+	at = mmap(NULL, (size_t)len, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (at != MAP_FAILED) {
+		r->base = at;
+		r->len = (size_t)len;
+		madvise(at, r->len, MADV_HUGEPAGE); /* only for speed */
+	}
+	res = r->parts && r->base ? BSX_OK : bsx_no_memory(err);
+	for (i = 0; !res && i <= m->hp.n_layers; i++)
+		res = read_part(r, m, i, &at, stop, err);
+	if (res) {
+		bsx_resident_free(r);
+		return res;
+	}
+	*ret = r;
+	return BSX_OK;
+}
+
+void bsx_resident_free(struct bsx_resident *r)
+{
+	if (!r)
+		return;
+	if (r->base)
+		munmap(r->base, r->len);
+	free(r->parts);
+	free(r);
+}
+
+const struct bsx_part *bsx_resident_part(const struct bsx_resident *r,
+					 uint32_t i)
+{
+	return &r->parts[i];
+}

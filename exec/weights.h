@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * weights.h - the tensors of a model's safetensors files, by name
+ */
+
+#ifndef BSX_WEIGHTS_H
+#define BSX_WEIGHTS_H
+
+#include "bigsmall.h"
+#include "fault.h"
+
+struct bsx_tensor {
+	const char *name; /* borrowed from the file's header */
+	enum bs_dtype dtype;
+	const uint64_t *shape; /* [n_dims], borrowed likewise */
+	size_t n_dims;
+	uint64_t off; /* in its file */
+	uint64_t len;
+	size_t file;
+};
+
+struct bsx_weights;
+
+/*
+ * Read the headers of the safetensors files in 'dir_fd': 'file' alone if that
+ * is given, else model.safetensors, else those of its index.  The caller frees
+ * *ret.
+ */
+enum bsx_result bsx_weights_open(struct bsx_weights **ret, int dir_fd,
+				 const char *file, struct bsx_error *err);
+void bsx_weights_free(struct bsx_weights *w);
+
+/* NULL: there is no such tensor. */
+const struct bsx_tensor *bsx_weights_find(const struct bsx_weights *w,
+					  const char *name);
+
+/* All elements, and all bytes. */
+uint64_t bsx_weights_count(const struct bsx_weights *w);
+uint64_t bsx_weights_bytes(const struct bsx_weights *w);
+
+/* Read 'len' bytes of a tensor from 'off' on; any thread may. */
+enum bsx_result bsx_weights_read(const struct bsx_weights *w,
+				 const struct bsx_tensor *t, uint64_t off,
+				 void *buf, size_t len, struct bsx_error *err);
+
+#endif /* BSX_WEIGHTS_H */

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * talker.c - tokens in, tokens out
+ *
+ * Memory is announced before weights are read: what the process has taken so
+ * far, what the engine says that it will, and a little for stacks and buffers.
+ */
+
+#include "talker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "files.h"
+
+/* Stacks of threads, as far as they are used, and what the allocator rounds. */
+#define SLACK ((uint64_t)16 << 20)
+
+int bst_say_exec_error(enum bsx_result res, const struct bsx_error *err)
+{
+	static const int codes[] = {
+		[BSX_OK] = BST_EXIT_OK,
+		[BSX_ERR_DATA] = BST_EXIT_DATA,
+		[BSX_ERR_MODEL] = BST_EXIT_USAGE,
+		[BSX_ERR_SYSTEM] = BST_EXIT_SYSTEM,
+		[BSX_ERR_REFUSED] = BST_EXIT_REFUSED,
+		[BSX_ERR_STOPPED] = BST_EXIT_INTERRUPTED,
+	};
+
+	if (res == BSX_ERR_STOPPED)
+		bst_error("interrupted.");
+	else
+		bst_error("%s", err->text);
+	return codes[res];
+}
+
+static bool is_interrupted(void)
+{
+	return bst_is_interrupted();
+}
+
+/* ---- Memory -------------------------------------------------------------- */
+
+/* A line of /proc/self/status in kB, as bytes. */
+static uint64_t status_bytes(const char *key)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	unsigned long long kib = 0;
+	char line[256];
+
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, key, strlen(key))) {
+			kib = strtoull(line + strlen(key), NULL, 10);
+			break;
+		}
+	}
+	fclose(file);
+	return (uint64_t)kib << 10;
+}
+
+uint64_t bst_peak_memory(void)
+{
+	return status_bytes("VmHWM:");
+}
+
+uint64_t bst_talker_announce(struct bst_talker *t,
+			     const struct bst_talker_options *options)
+{
+	const struct bsx_session_options o = { options->n_threads,
+					       options->n_context,
+					       is_interrupted };
+	uint64_t n_vocab = bsx_model_facts(t->model)->n_vocab;
+	uint64_t peak = bst_peak_memory();
+	uint64_t sum = status_bytes("VmRSS:") + SLACK;
+
+	/* Logits, and what the sampler sorts. */
+	sum += bsx_session_bytes(t->model, &o) + n_vocab * 12;
+	t->announced = sum > peak ? sum : peak;
+	return t->announced;
+}
+
+/* ---- Beginning and end --------------------------------------------------- */
+
+int bst_talker_open(struct bst_talker *t, const char *path)
+{
+	const char *file = NULL;
+	struct bsx_error err;
+	enum bsx_result res;
+	char *dir = NULL;
+
+	memset(t, 0, sizeof(*t));
+	if (!bst_is_dir(path)) {
+		file = bst_base_name(path);
+		dir = bst_dir_name(path);
+		if (!dir)
+			return bst_say_no_memory();
+	}
+	res = bsx_model_open(&t->model, dir ? dir : path, file, &err);
+	free(dir);
+	return res ? bst_say_exec_error(res, &err) : BST_EXIT_OK;
+}
+
+int bst_talker_start(struct bst_talker *t,
+		     const struct bst_talker_options *options)
+{
+	const struct bsx_session_options o = { options->n_threads,
+					       options->n_context,
+					       is_interrupted };
+	uint32_t n_vocab = bsx_model_facts(t->model)->n_vocab;
+	struct bsx_error err;
+	enum bsx_result res;
+
+	t->n_context = options->n_context;
+	t->sampler = bsx_sampler_new(&options->sampling, n_vocab);
+	t->logits = malloc(n_vocab * sizeof(*t->logits));
+	t->held = malloc(options->n_context * sizeof(*t->held));
+	if (!t->sampler || !t->logits || !t->held ||
+	    (options->with_hash && bs_hash_new(&t->hash, BS_DIGEST_SHA256)))
+		return bst_say_no_memory();
+	res = bsx_session_new(&t->session, t->model, &o, &err);
+	return res ? bst_say_exec_error(res, &err) : BST_EXIT_OK;
+}
+
+void bst_talker_close(struct bst_talker *t)
+{
+	bs_hash_free(t->hash);
+	free(t->held);
+	free(t->logits);
+	bsx_sampler_free(t->sampler);
+	bsx_session_free(t->session);
+	bsx_model_free(t->model);
+	memset(t, 0, sizeof(*t));
+}
+
+/* ---- Answering ----------------------------------------------------------- */
+
+static int feed(struct bst_talker *t, const uint32_t *ids, size_t n)
+{
+	struct bsx_error err;
+	enum bsx_result res;
+
+	res = bsx_session_feed(t->session, ids, n, t->logits, 1, &err);
+	if (res)
+		return bst_say_exec_error(res, &err);
+	memcpy(t->held + t->n_held, ids, n * sizeof(*ids));
+	t->n_held += n;
+	return BST_EXIT_OK;
+}
+
+/* Forget what the session holds besides the beginning of these tokens; at least
+ * one is left to compute. */
+static size_t keep_common(struct bst_talker *t, const uint32_t *ids, size_t n)
+{
+	size_t same = 0;
+
+	while (same < t->n_held && same + 1 < n && t->held[same] == ids[same])
+		same++;
+	bsx_session_rewind(t->session, (uint32_t)same);
+	t->n_held = same;
+	return same;
+}
+
+/* Text that goes out, and is kept. */
+static int put_text(struct bst_answer *a, const char *s,
+		    void (*put)(const char *s))
+{
+	size_t len = strlen(s);
+	char *grown;
+
+	if (!len)
+		return BST_EXIT_OK;
+	grown = realloc(a->text, a->text_len + len + 1);
+	if (!grown)
+		return bst_say_no_memory();
+	a->text = grown;
+	memcpy(a->text + a->text_len, s, len + 1);
+	a->text_len += len;
+	if (put)
+		put(s);
+	return BST_EXIT_OK;
+}
+
+static int go_on(struct bst_talker *t, size_t n_max, void (*put)(const char *s),
+		 struct bsx_decoder *decoder, struct bst_answer *a)
+{
+	uint32_t n_vocab = bsx_model_facts(t->model)->n_vocab;
+	int code = BST_EXIT_OK;
+
+	while (a->n < n_max && !code) {
+		uint32_t id = bsx_sample(t->sampler, t->logits);
+
+		if (t->hash)
+			bs_hash_update(t->hash, t->logits,
+				       n_vocab * sizeof(*t->logits));
+		a->ids[a->n++] = id;
+		if (bsx_is_stop(t->model, id)) {
+			a->is_stopped = 1;
+			break;
+		}
+		code = put_text(a, bsx_decode(decoder, id), put);
+		/* What nobody asks for after the last one. */
+		if (!code && a->n < n_max)
+			code = feed(t, &id, 1);
+	}
+	if (!code)
+		code = put_text(a, bsx_decode_end(decoder), put);
+	return code;
+}
+
+int bst_talker_answer(struct bst_talker *t, const uint32_t *ids, size_t n,
+		      size_t n_max, void (*put)(const char *s),
+		      struct bst_answer *ret)
+{
+	struct bsx_decoder *decoder = bsx_decoder_new(t->model);
+	double begin = bst_now();
+	int code = BST_EXIT_OK;
+	size_t same;
+
+	memset(ret, 0, sizeof(*ret));
+	if (n_max > t->n_context - n)
+		n_max = t->n_context - n;
+	ret->prompt = malloc(n * sizeof(*ids));
+	ret->ids = malloc((n_max + 1) * sizeof(*ret->ids));
+	ret->text = strdup("");
+	if (!decoder || !ret->prompt || !ret->ids || !ret->text) {
+		code = bst_say_no_memory();
+		goto out;
+	}
+	memcpy(ret->prompt, ids, n * sizeof(*ids));
+	ret->n_prompt = n;
+	same = keep_common(t, ids, n);
+	code = feed(t, ids + same, n - same);
+	ret->prompt_seconds = bst_now() - begin;
+	begin = bst_now();
+	if (!code)
+		code = go_on(t, n_max, put, decoder, ret);
+	ret->seconds = bst_now() - begin;
+out:
+	bsx_decoder_free(decoder);
+	return code;
+}
+
+void bst_answer_fini(struct bst_answer *a)
+{
+	free(a->prompt);
+	free(a->ids);
+	free(a->text);
+}
