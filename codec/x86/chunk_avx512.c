@@ -249,7 +249,7 @@ AVX512 size_t bs_decode_merge_avx512(struct bs_rans_dec *d,
 	job_init(&job, 2, base, terms, n_terms);
 	if (job.sh.right || (q && is_wide(prob_bits, table_mask)))
 		return 0;
-	plane_init(&p, slots, prob_bits, table_mask);
+	plane_init(&p, slots, prob_bits, q ? table_mask : 0);
 	switch (4 * count_coded(sym, terms, n_terms) + n_terms) {
 	case 4 + 2:
 		return q ? merge_1_1_q(d, &p, q, sym, dst, n, &job)

@@ -57,7 +57,7 @@ bs_rans_decode_avx512(struct bs_rans_dec *d, const bs_slot *slots,
 	struct plane p;
 	size_t i = 0;
 
-	plane_init(&p, slots, prob_bits, table_mask);
+	plane_init(&p, slots, prob_bits, q ? table_mask : 0);
 	if (!q)
 		i = decode_plain(d, &p, sym, n);
 	else if (n >= LANES && is_wide(prob_bits, table_mask))
