@@ -9,7 +9,7 @@
 #ifndef BS_FORMAT_H
 #define BS_FORMAT_H
 
-#define BS_FORMAT_VERSION 0
+#define BS_FORMAT_VERSION 1 /* what is written; 0 is read as well */
 
 /* 3. Superblock */
 #define SB_LEN 512

@@ -122,10 +122,10 @@ static enum bs_result parse(struct bs_superblock *sb, const uint8_t *b,
 		return bs_fail(err, BS_ERR_CHECKSUM, off,
 			       "the superblock at byte %llu is damaged",
 			       (unsigned long long)off);
-	if (get_u16(b + SB_VERSION) != BS_FORMAT_VERSION)
+	if (get_u16(b + SB_VERSION) > BS_FORMAT_VERSION)
 		return bs_fail(
 			err, BS_ERR_VERSION, off,
-			"the container has format version %u; this program reads version %u",
+			"the container has format version %u; this program reads versions up to %u",
 			get_u16(b + SB_VERSION), BS_FORMAT_VERSION);
 	must = get_u64(b + SB_FEATURES_MUST);
 	if (must)

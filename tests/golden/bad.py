@@ -550,7 +550,7 @@ def make_bad(out):
 
 def make_future(out):
     s = Spoiler(out, "future")
-    s.field("version-1", SB, 8, "H", 1, "VERSION")
+    s.field("version-2", SB, 8, "H", 2, "VERSION")
     s.field("version-65535", SB, 8, "H", 65535, "VERSION")
     s.field("feature-base", SB, 16, "Q", 1, "FEATURE")
     s.field("feature-63", SB, 16, "Q", 1 << 63, "FEATURE")
@@ -565,6 +565,6 @@ def make_future(out):
     # Only the copy is left, and it is of another version.
     c = spoilable()
     d = bytearray(c.done())
-    struct.pack_into("<H", d, 8, 1)
-    s.save("version-1-copy", bytes(512) + seal(d)[512:], "VERSION")
+    struct.pack_into("<H", d, 8, 2)
+    s.save("version-2-copy", bytes(512) + seal(d)[512:], "VERSION")
     s.done()

@@ -19,7 +19,8 @@ import refdec  # noqa: E402
 CODINGS = ("raw", "constant", "coded", "local")
 
 # 2, 3, 5: the container
-FEATURES = ["a bundle", "a single file", "no chunk", "the copy serves",
+FEATURES = ["version 0", "version 1", "a bundle", "a single file", "no chunk",
+            "the copy serves",
             "an extent within a blob", "a blob named twice"]
 FEATURES += ["member of type %d" % i for i in (1, 2, 3, 4)]
 FEATURES += ["digest %d of a %s" % (i, what) for i in (0, 1, 2)
@@ -163,6 +164,7 @@ def of_blob(container, blob):
 def of_file(data):
     container = refdec.Container(data)
     sb = container.sb
+    yield "version %d" % sb.version
     yield "a bundle" if sb.is_bundle else "a single file"
     yield "pages of 2^%d" % sb.page_log2
     if refdec.Superblock(data[:512]).damage:

@@ -447,6 +447,13 @@ def good_fields():
     return c
 
 
+def good_version_0():
+    """From before the format was declared: the same, but for the number."""
+    c = good_codings()
+    c.version = 0
+    return c
+
+
 def good_empty():
     c = Container(suffix=b".safetensors")
     c.add_file([], mode=0, mtime=0, alg=2)
@@ -473,6 +480,7 @@ def good_bundle_empty():
 GOOD = {
     "bf16-escapes": good_bf16_escapes,
     "codings": good_codings,
+    "version-0": good_version_0,
     "constants": good_constants,
     "lengths": good_lengths,
     "small-chunks": good_small_chunks,

@@ -105,7 +105,7 @@ def digest_of(alg, raw):
 
 
 def check_superblock(sb, size):
-    check(sb.version == 0, "version %d is not known" % sb.version, "VERSION")
+    check(sb.version <= 1, "version %d is not known" % sb.version, "VERSION")
     check(sb.must == 0, "features %#x are not known" % sb.must, "FEATURE")
     check(sb.container_len <= size, "the file is truncated", "TRUNCATED")
     check(sb.container_len == size, "bytes follow the container")

@@ -335,6 +335,7 @@ class Container:
         self.at = {}  # name of a part: its offset in the file
         self.extra_sections = []
         self.may = 0
+        self.version = 1
 
     def align(self):
         self.data += bytes(-len(self.data) % 8)
@@ -462,7 +463,7 @@ class Container:
                     if x.kind == 1)
         block = struct.pack(
             "<8sHHIQQQQQQqIBBBB32s64sQQQQ256s40x",
-            b"\x89BSC\r\n\x1a\n", 0, 512, self.bundle, 0, self.may,
+            b"\x89BSC\r\n\x1a\n", self.version, 512, self.bundle, 0, self.may,
             len(self.data) + 512, 0, len(self.members), total,
             own.mtime, own.mode, m.alg if m else 0,
             len(self.suffix), n, self.page_log2,
