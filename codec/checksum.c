@@ -41,6 +41,11 @@ uint64_t bs_xxh3_64_scalar(const void *data, size_t len)
 	return XXH3_64bits(data, len);
 }
 
+void bs_xxh3_update_scalar(void *state, const void *data, size_t len)
+{
+	XXH3_128bits_update(state, data, len);
+}
+
 #ifdef __x86_64__
 
 #if XXH_VERSION_NUMBER >= 802
@@ -59,6 +64,12 @@ XXH_TARGET_AVX2 uint64_t bs_xxh3_64_avx2(const void *data, size_t len)
 					  XXH3_scrambleAcc_avx2);
 }
 
+XXH_TARGET_AVX2 void bs_xxh3_update_avx2(void *state, const void *data,
+					 size_t len)
+{
+	XXH3_update(state, data, len, ACCUMULATE(avx2), XXH3_scrambleAcc_avx2);
+}
+
 XXH_TARGET_AVX512 uint64_t bs_xxh3_64_avx512(const void *data, size_t len)
 {
 	if (len <= SHORT_MAX)
@@ -67,6 +78,13 @@ XXH_TARGET_AVX512 uint64_t bs_xxh3_64_avx512(const void *data, size_t len)
 					  sizeof(XXH3_kSecret),
 					  ACCUMULATE(avx512),
 					  XXH3_scrambleAcc_avx512);
+}
+
+XXH_TARGET_AVX512 void bs_xxh3_update_avx512(void *state, const void *data,
+					     size_t len)
+{
+	XXH3_update(state, data, len, ACCUMULATE(avx512),
+		    XXH3_scrambleAcc_avx512);
 }
 
 #endif
@@ -112,7 +130,7 @@ void bs_hash_update(struct bs_hash *h, const void *data, size_t len)
 	if (h->sha)
 		EVP_DigestUpdate(h->sha, data, len);
 	else
-		XXH3_128bits_update(h->xxh, data, len);
+		bs_kernels()->xxh3_update(h->xxh, data, len);
 }
 
 void bs_hash_final(struct bs_hash *h, uint8_t *ret)

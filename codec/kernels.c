@@ -61,6 +61,7 @@ static const struct {
 		  .plane_merge = bs_plane_merge_avx512,
 		  .decode_merge = bs_decode_merge_avx512,
 		  .xxh3_64 = bs_xxh3_64_avx512,
+		  .xxh3_update = bs_xxh3_update_avx512,
 	  } },
 	{ has_avx2,
 	  {
@@ -75,6 +76,7 @@ static const struct {
 		  .tally_counts = bs_tally_counts_avx2,
 		  .plane_merge = bs_plane_merge_avx2,
 		  .xxh3_64 = bs_xxh3_64_avx2,
+		  .xxh3_update = bs_xxh3_update_avx2,
 	  } },
 #endif
 #ifdef __aarch64__
@@ -91,6 +93,7 @@ static const struct {
 		  .tally_counts = bs_tally_counts_scalar,
 		  .plane_merge = bs_plane_merge_neon,
 		  .xxh3_64 = bs_xxh3_64_scalar, /* is NEON here: checksum.c */
+		  .xxh3_update = bs_xxh3_update_scalar,
 	  } },
 #endif
 	{ always,
@@ -106,6 +109,7 @@ static const struct {
 		  .tally_counts = bs_tally_counts_scalar,
 		  .plane_merge = bs_plane_merge_scalar,
 		  .xxh3_64 = bs_xxh3_64_scalar,
+		  .xxh3_update = bs_xxh3_update_scalar,
 	  } },
 };
 

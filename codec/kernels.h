@@ -52,6 +52,7 @@ struct bs_kernels {
 	bs_plane_merge_fn plane_merge;
 	bs_decode_merge_fn decode_merge; /* NULL: none */
 	bs_xxh3_64_fn xxh3_64;
+	bs_xxh3_update_fn xxh3_update;
 };
 
 /* The best table for this CPU, chosen once. */

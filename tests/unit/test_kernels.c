@@ -215,7 +215,8 @@ static void test_choice(void **state)
 	for (t = 0; (k = bs_kernels_at(t)); t++)
 		assert_true(k->class_sums && k->rans_decode && k->rans_encode &&
 			    k->plane_merge && k->take_piece &&
-			    k->take_entries && k->xxh3_64);
+			    k->take_entries && k->tally_top && k->tally_sums &&
+			    k->tally_counts && k->xxh3_64 && k->xxh3_update);
 	assert_true(t >= 1);
 	assert_string_equal(bs_kernels_at(t - 1)->name, "scalar");
 }
