@@ -381,35 +381,38 @@ static void hash_whole(struct round *r)
 	bs_hash_final(r->b->sha, digest);
 }
 
-/* The model of a blob, and its digest. */
+/* The model of a blob, and its digest, chunk by chunk: compress takes the digest
+ * of what it has just read, too. */
 static enum bs_result begin_blob(struct thread *t, struct job *job)
 {
 	struct bs_stats *stats = t->mem->stats[t->r->f->level];
 	const struct bst_region *reg = job->region;
 	const uint8_t *raw = t->r->b->spec->raw + reg->off;
-	uint64_t n = job->shape.n_chunks, want = n, i;
+	uint64_t n = job->shape.n_chunks, want = n, i, sampled = 0;
 	uint8_t digest[BS_DIGEST_MAX];
 	enum bs_result res;
 
-	bs_hash_update(t->xxh, raw, (size_t)reg->len);
-	bs_hash_final(t->xxh, digest);
 	if (reg->dtype == BS_DTYPE_BYTES)
-		return BS_OK;
-	if (reg->len > SAMPLE_LEN && bs_stats_takes_sample(reg->dtype))
+		want = 0;
+	else if (reg->len > SAMPLE_LEN && bs_stats_takes_sample(reg->dtype))
 		want = SAMPLE_LEN / job->shape.chunk_size;
 	res = bs_stats_begin(stats, reg->dtype, reg->len, reg->width);
 	if (res != BS_OK)
 		return res;
-	for (i = 0; i < want; i++) {
+	for (i = 0; i < n; i++) {
 		uint64_t off;
 		size_t len;
 
-		bs_blob_chunk_range(&job->shape,
-				    job->shape.first_chunk + i * n / want, &off,
-				    &len);
-		bs_stats_add(stats, raw + off, len);
+		bs_blob_chunk_range(&job->shape, job->shape.first_chunk + i,
+				    &off, &len);
+		bs_hash_update(t->xxh, raw + off, len);
+		if (sampled < want && i == sampled * n / want) {
+			bs_stats_add(stats, raw + off, len);
+			sampled++;
+		}
 	}
-	return bs_coder_new(&job->coder, stats);
+	bs_hash_final(t->xxh, digest);
+	return want ? bs_coder_new(&job->coder, stats) : BS_OK;
 }
 
 /* The job that has this chunk. */
