@@ -27,6 +27,7 @@ struct move {
 	__m128i left; /* one of these two is 0 */
 	__m128i right;
 	bool is_sum; /* something is added */
+	bool same; /* as the term before, the entries are */
 };
 
 /* Operations on lanes of 'unit' bytes, where a byte is what its neighbours'
@@ -104,19 +105,20 @@ INLINE __m256i add(__m256i a, __m256i b, unsigned unit)
 	}
 }
 
-INLINE __m256i move_bits(__m256i v, const struct move *m, unsigned unit)
+INLINE __m256i move_bits(__m256i v, const struct move *m, unsigned unit,
+			 bool right)
 {
 	switch (unit) {
 	case 1:
 	case 2:
 		v = _mm256_sll_epi16(v, m->left);
-		return _mm256_srl_epi16(v, m->right);
+		return right ? _mm256_srl_epi16(v, m->right) : v;
 	case 4:
 		v = _mm256_sll_epi32(v, m->left);
-		return _mm256_srl_epi32(v, m->right);
+		return right ? _mm256_srl_epi32(v, m->right) : v;
 	default:
 		v = _mm256_sll_epi64(v, m->left);
-		return _mm256_srl_epi64(v, m->right);
+		return right ? _mm256_srl_epi64(v, m->right) : v;
 	}
 }
 
@@ -178,7 +180,7 @@ INLINE void unpack(uint8_t *dst, const struct bs_term *t, size_t at)
 INLINE void merge_vectors(uint8_t *dst, unsigned unit, size_t at, unsigned k,
 			  unsigned n_vectors, const uint64_t *base,
 			  const struct move *moves, unsigned n_moves,
-			  const uint8_t *const *entry)
+			  bool right, const uint8_t *const *entry)
 {
 	unsigned per = 32 / unit, i, v;
 	__m256i acc[4];
@@ -203,7 +205,8 @@ INLINE void merge_vectors(uint8_t *dst, unsigned unit, size_t at, unsigned k,
 				e = add(e,
 					widen_q(q + v * per, drop, shift, unit),
 					unit);
-			e = _mm256_and_si256(move_bits(e, m, unit), m->mask);
+			e = move_bits(e, m, unit, right);
+			e = _mm256_and_si256(e, m->mask);
 			acc[v] = _mm256_or_si256(acc[v], e);
 		}
 	}
@@ -213,30 +216,39 @@ INLINE void merge_vectors(uint8_t *dst, unsigned unit, size_t at, unsigned k,
 
 INLINE void merge_group(uint8_t *dst, unsigned unit, size_t at,
 			const uint64_t *base, const struct move *moves,
-			unsigned n_moves)
+			unsigned n_moves, bool right)
 {
 	uint8_t scratch[TERMS_MAX][GROUP] __attribute__((aligned(32)));
 	unsigned n_vectors = unit == 1 ? 2 : 4, i, k;
-	const uint8_t *entry[TERMS_MAX];
+	const uint8_t *entry[TERMS_MAX], *here = NULL;
 
 	for (i = 0; i < n_moves; i++) {
 		const struct bs_term *t = moves[i].t;
 
-		entry[i] = t->src[0] + at;
-		if (t->entry_bits < 8) {
+		if (!moves[i].same && t->entry_bits < 8) {
 			unpack(scratch[i], t, at);
-			entry[i] = scratch[i];
+			here = scratch[i];
+		} else if (!moves[i].same) {
+			here = t->src[0] + at;
 		}
+		entry[i] = here;
 	}
 	for (k = 0; k < 2 * unit; k += n_vectors)
 		merge_vectors(dst, unit, at, k, n_vectors, base, moves, n_moves,
-			      entry);
+			      right, entry);
+}
+
+static bool is_same_source(const struct bs_term *t, const struct bs_term *u)
+{
+	return t->entry_bits == u->entry_bits &&
+	       !memcmp(t->src, u->src, sizeof(t->src));
 }
 
 INLINE size_t merge(uint8_t *dst, unsigned unit, size_t n, const uint64_t *base,
 		    const struct bs_term *terms, unsigned n_terms)
 {
 	struct move moves[TERMS_MAX];
+	bool right = false;
 	unsigned i;
 	size_t at;
 
@@ -252,9 +264,19 @@ INLINE size_t merge(uint8_t *dst, unsigned unit, size_t n, const uint64_t *base,
 		m->left = _mm_cvtsi32_si128(left > 0 ? left : 0);
 		m->right = _mm_cvtsi32_si128(left < 0 ? -left : 0);
 		m->is_sum = t->add || t->q;
+		m->same = i && is_same_source(t, &terms[i - 1]);
+		right |= left < 0;
+	}
+	/* Floats of two bytes are usual, and take a loop of their own. */
+	if (unit == 2 && n_terms == 3 && !right) {
+		for (at = 0; n - at >= GROUP; at += GROUP)
+			merge_group(dst + at * unit, unit, at, base, moves, 3,
+				    false);
+		return at;
 	}
 	for (at = 0; n - at >= GROUP; at += GROUP)
-		merge_group(dst + at * unit, unit, at, base, moves, n_terms);
+		merge_group(dst + at * unit, unit, at, base, moves, n_terms,
+			    true);
 	return at;
 }
 
