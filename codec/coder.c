@@ -7,9 +7,10 @@
  * 8, the top two mantissa bits depend on it a little (1.94 of 2), the sign only
  * where columns have a mean (peers and theory: docs/performance.md).  What the
  * scales of its row and its column tell of an exponent is scale.c's.  The low
- * mantissa bits of 16-bit floats are noise and stay raw; the low bytes of wider
- * floats and of integers get a table a chunk where that pays.  Floats of 8 bits
- * are all top bits: scales still tell 0.4 % of a file of them.
+ * mantissa bits of 16-bit floats are noise and stay raw, unless the values were
+ * narrower once; then they, and the low bytes of wider floats and of integers,
+ * get a table a chunk where that pays.  Floats of 8 bits are all top bits:
+ * scales still tell 0.4 % of a file of them.
  *
  * Costs are whole numbers of 1/65536 bits, for the sample: no machine rounds
  * them otherwise.
@@ -226,6 +227,7 @@ struct float_choice {
 	struct bs_split split;
 	unsigned t; /* mantissa bits */
 	bool with_sign;
+	bool is_local; /* the mantissa bits below, in the top 16 */
 	struct plane_choice plane;
 	uint64_t cost; /* of the sample's top bits, all included */
 };
@@ -364,9 +366,74 @@ static unsigned n_pieces(unsigned width)
 	return width / 8 + (unsigned)__builtin_popcount(width & 7);
 }
 
+/* A plane more that is coded decodes slower by a third: it must save one part
+ * in so many of the top bits. */
+#define LOW_GAIN 200
+
+/* What a symbol takes in a table, about. */
+#define ENTRY_BITS 7
+
+/* Elements that the entropy of low mantissa bits is taken from, at most. */
+#define LOW_SAMPLE 4096
+
+/* What the mantissa bits of the sample below the first 0 .. TOP_MAX cost by a
+ * table; UINT64_MAX: a local plane cannot hold them.  They are noise, unless
+ * the values were of a narrower type, or zeros, before. */
+static void cost_low_bits(const struct bs_stats *st, uint64_t *ret)
+{
+	const struct bs_fields *f = st->fields;
+	unsigned below = 16 - f->top, bits = f->mantissa - below, t, i;
+	size_t step = st->n_sample / LOW_SAMPLE | 1, n = 0, k;
+	uint64_t n_chunks = div_up(st->n * st->unit,
+				   UINT64_C(1) << st->level->chunk_size_log2);
+	uint64_t counts[256] = { 0 };
+
+	for (k = 0; k < st->n_sample; k += step, n++)
+		counts[st->sample[k] >> below & 255]++;
+	if (bits < 8) {
+		for (i = 1u << bits; i < 256; i++)
+			counts[i & ((1u << bits) - 1)] += counts[i];
+	}
+	for (t = 0; t <= TOP_MAX; t++) {
+		uint64_t cost = n * (uint64_t)bs_log2(n), used = 0;
+
+		ret[t] = UINT64_MAX;
+		if (t + 8 < bits || t >= bits)
+			continue;
+		for (i = 0; i < 1u << (bits - t); i++) {
+			if (!counts[i])
+				continue;
+			used++;
+			/* As much is missing from an entropy by counts. */
+			cost += BIT * 72 / 100;
+			cost -= counts[i] * (uint64_t)bs_log2(counts[i]);
+		}
+		ret[t] = cost / n * st->n_sample +
+			 st->n_sample * f->top * BIT / LOW_GAIN +
+			 share(st, used * n_chunks * ENTRY_BITS * BIT);
+		/* The next one has a bit less. */
+		for (i = 0; i < 1u << (bits - t - 1); i++)
+			counts[i] += counts[i + (1u << (bits - t - 1))];
+	}
+}
+
+/* What is not coded costs, of which the mantissa's part may be local. */
+static uint64_t cost_rest(const struct bs_stats *st, struct float_choice *c,
+			  uint64_t low_cost, uint64_t piece_cost)
+{
+	unsigned sign = !c->with_sign;
+	unsigned rest = st->fields->top - 1u - st->fields->exponent - c->t;
+	uint64_t raw = st->n_sample * (rest + sign) * BIT +
+		       piece_cost * n_pieces(rest + sign);
+	uint64_t local = sign * (st->n_sample * BIT + piece_cost);
+
+	c->is_local = low_cost < raw && local + low_cost < raw;
+	return c->is_local ? local + low_cost : raw;
+}
+
 /* The best of one split, if it beats 'best'. */
 static void try_float(struct bs_stats *st, const struct bs_split *split,
-		      struct float_choice *best)
+		      const uint64_t *low_costs, struct float_choice *best)
 {
 	unsigned top = st->fields->top, below = 16 - top;
 	/* A raw piece more costs about a tenth of the decoding time. */
@@ -399,8 +466,7 @@ static void try_float(struct bs_stats *st, const struct bs_split *split,
 			choose_tables(&v, &c.plane);
 			c.plane.base += f.start >> (TOP_MAX - t) >> !s;
 			c.cost = c.plane.cost + shared +
-				 st->n_sample * (top - v.width) * BIT +
-				 piece_cost * n_pieces(top - v.width) +
+				 cost_rest(st, &c, low_costs[t], piece_cost) +
 				 share(st, c.plane.side);
 			if (v.width == top)
 				c.cost += st->n_sample * CARRIED_BITS * BIT >>
@@ -462,16 +528,18 @@ static void choose_float(struct bs_stats *st, struct float_choice *best)
 {
 	unsigned rest = st->fields->top - (st->fields->exponent + 3u);
 	static const struct bs_split none;
+	uint64_t low_costs[TOP_MAX + 1];
 	struct bs_split split;
 	uint64_t plain;
 
+	cost_low_bits(st, low_costs);
 	best->cost = UINT64_MAX;
 	plain = bs_split_choose(st, &split) + rest * BIT;
 	if (split.rows || split.columns)
-		try_float(st, &split, best);
+		try_float(st, &split, low_costs, best);
 	/* The estimate knows nothing of escapes. */
 	if (best->cost > plain * st->n_sample)
-		try_float(st, &none, best);
+		try_float(st, &none, low_costs, best);
 }
 
 static enum bs_result float_model(struct bs_coder *coder, struct bs_stats *st,
@@ -495,12 +563,15 @@ static enum bs_result float_model(struct bs_coder *coder, struct bs_stats *st,
 		res = add_classes(coder, st, &c.split);
 	if (coder->width)
 		p->shift = (uint8_t)(c.t + c.with_sign);
-	if (rest || !c.with_sign) {
+	p = NULL;
+	if (!c.with_sign || (rest && !c.is_local))
 		p = add_plane(&coder->desc, PLANE_RAW);
-		if (!c.with_sign)
-			add_part(p, low + f->top - 1, 1);
+	if (!c.with_sign)
+		add_part(p, low + f->top - 1, 1);
+	if (c.is_local)
+		p = add_plane(&coder->desc, PLANE_LOCAL);
+	if (rest)
 		add_part(p, low, rest);
-	}
 	add_low_bytes(coder, st, f->top);
 	return res;
 }

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # density.sh - what weights of each kind may take: of one byte, no more than the
-# entropy of their bytes and what chunks cost, and less where rows differ; F16 and
-# BF16 values in F32, half of what they take as they are
+# entropy of their bytes and what chunks cost, and less where rows differ; values
+# of a narrower type, about what they take as they are; half zeros, no more than
+# their bytes' entropies
 
 # shellcheck disable=SC1091,SC2154 # lib.sh gives the words used below
 . "$(dirname "$0")/lib.sh"
@@ -64,36 +65,52 @@ save("half32", "F32", array.array("f", struct.unpack("<%de" % N, half)).tobytes(
 wide = array.array("f", scaled).tobytes()
 brain = b"".join(wide[i + 2:i + 4] for i in range(0, len(wide), 4))
 save("brain", "BF16", brain)
-save("brain32", "F32", b"".join(b"\0\0" + brain[i:i + 2] for i in range(0, len(brain), 2)))
+wide_of_brain = b"".join(b"\0\0" + brain[i:i + 2] for i in range(0, len(brain), 2))
+save("brain32", "F32", wide_of_brain)
+values = struct.unpack("<%df" % N, wide_of_brain)
+save("brain16", "F16", struct.pack("<%de" % N, *values))
+pruned = struct.pack("<%de" % N, *[v if abs(v) > 0.5 else 0 for v in values])
+save("pruned", "F16", pruned)
+limits["pruned"] = 1.001 * (entropy(pruned[::2]) + entropy(pruned[1::2])) + 4000
+small = f8(scaled, 5, 2)
+save("small16", "BF16", b"".join(
+    struct.pack("<f", struct.unpack("<e", b"\0%c" % b)[0])[2:] for b in small))
 json.dump(limits, open("limits.json", "w"))
 PYTHON
 
-for name in plain scaled; do
-	for dtype in F8_E4M3 F8_E5M2 I8; do
-		run 0 compress $name.$dtype.safetensors -o m.bs --force
-		run 0 decompress m.bs -o back --force
-		same $name.$dtype.safetensors back
-		python3 -c '
+# takes NAME: its container restores it
+takes() {
+	run 0 compress "$1.safetensors" -o "$1.bs" --force
+	run 0 decompress "$1.bs" -o back --force
+	same "$1.safetensors" back
+}
+
+for name in plain.F8_E4M3 plain.F8_E5M2 plain.I8 scaled.F8_E4M3 \
+	scaled.F8_E5M2 scaled.I8 pruned; do
+	takes $name
+	python3 -c '
 import json, os, sys
-size, limit = os.path.getsize("m.bs"), json.load(open("limits.json"))[sys.argv[1]]
+size = os.path.getsize(sys.argv[1] + ".bs")
+limit = json.load(open("limits.json"))[sys.argv[1]]
 print("%s: %d bytes, %d allowed" % (sys.argv[1], size, limit))
-sys.exit(size > limit)' $name.$dtype || fail "$name.$dtype is larger"
-	done
+sys.exit(size > limit)' $name || fail "$name is larger"
 done
 
-for name in half brain; do
-	for width in "" 32; do
-		run 0 compress $name$width.safetensors -o $name$width.bs
-		run 0 decompress $name$width.bs -o back --force
-		same $name$width.safetensors back
-	done
+# takes_no_more WIDE NARROW POINTS: percent of the bytes that NARROW would have
+takes_no_more() {
+	takes "$1"
+	takes "$2"
 	python3 -c '
 import os, sys
-def percent(name):
-    return 100 * os.path.getsize(name + ".bs") / os.path.getsize(name + ".safetensors")
-wide, narrow = percent(sys.argv[1] + "32"), percent(sys.argv[1])
-print("%s: %.3f %%, in F32 %.3f %%" % (sys.argv[1], narrow, wide))
-sys.exit(wide > narrow / 2 + 0.2)' $name || fail "$name in F32 is larger"
-done
+wide, narrow = sys.argv[1:3]
+raw = os.path.getsize(wide + ".safetensors")
+a, b = (100 * os.path.getsize(name + ".bs") / raw for name in (wide, narrow))
+print("%s: %.3f %%, %s: %.3f %%" % (wide, a, narrow, b))
+sys.exit(a > b + float(sys.argv[3]))' "$@" || fail "$1 is larger than $2"
+}
+takes_no_more half32 half 0.2
+takes_no_more brain32 brain 0.2
+takes_no_more brain16 brain 0.2
+takes_no_more small16 scaled.F8_E5M2 0.5
 
 finish
