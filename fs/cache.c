@@ -9,7 +9,8 @@
  * nothing is ever loaded twice at once.  A claim always ends, and ending it
  * wakes the waiters.  Failures are not kept.  Ready entries stay until the
  * budget needs their bytes and nobody holds them; the one unused longest goes
- * first.
+ * first.  A chunk that was read from end to end is in the kernel's cache: of those
+ * a few are kept, for readers close behind, and go before any other.
  *
  * The budget is exceeded only by what is pinned: a request goes on when
  * everything else has been evicted, rather than wait for another.  The part of
@@ -30,6 +31,9 @@
 
 #define N_BUCKETS 4096 /* of 256 KiB: a gigabyte before chains grow */
 
+/* The part of the budget that chunks read from end to end may keep. */
+#define READ_PART 8
+
 enum state {
 	LOADING,
 	READY,
@@ -49,7 +53,15 @@ struct bsfs_entry {
 	void *object; /* a chunk: its buffer, of 'len' bytes; owned */
 	void (*release)(void *object); /* NULL for a chunk */
 	struct bsfs_entry *next; /* in its bucket */
-	struct bsfs_entry *older, *newer; /* in the LRU list, if unpinned */
+	uint32_t raw_len; /* of a chunk */
+	uint32_t n_read; /* bytes of it that were answered */
+	struct bsfs_entry *older, *newer; /* in an LRU list, if unpinned */
+};
+
+/* Entries that are ready and that nobody holds, by their last use. */
+struct lru {
+	struct bsfs_entry *oldest, *newest;
+	uint64_t len; /* bytes */
 };
 
 /* A buffer between two lives; it lies in its own bytes. */
@@ -64,7 +76,8 @@ struct bsfs_cache {
 	uint64_t used;
 	uint64_t limit; /* of 'used': what is not reserved */
 	struct spare *spares;
-	struct bsfs_entry *oldest, *newest; /* unpinned and ready */
+	struct lru unread, read; /* all bytes of these were answered */
+	uint64_t read_max; /* bytes of the latter */
 	struct bsfs_cache_stats stats;
 	struct bsfs_entry *buckets[N_BUCKETS];
 };
@@ -79,6 +92,7 @@ struct bsfs_cache *bsfs_cache_new(uint64_t budget)
 	pthread_cond_init(&c->changed, NULL);
 	c->stats.budget = budget;
 	c->limit = budget;
+	c->read_max = budget / READ_PART;
 	return c;
 }
 
@@ -100,27 +114,44 @@ static void charge(struct bsfs_cache *c, size_t len)
 		c->stats.peak = c->used;
 }
 
+static struct lru *lru_of(struct bsfs_cache *c, const struct bsfs_entry *e)
+{
+	return e->raw_len && e->n_read >= e->raw_len ? &c->read : &c->unread;
+}
+
 static void lru_add(struct bsfs_cache *c, struct bsfs_entry *e)
 {
+	struct lru *l = lru_of(c, e);
+
 	e->newer = NULL;
-	e->older = c->newest;
-	if (c->newest)
-		c->newest->newer = e;
+	e->older = l->newest;
+	if (l->newest)
+		l->newest->newer = e;
 	else
-		c->oldest = e;
-	c->newest = e;
+		l->oldest = e;
+	l->newest = e;
+	l->len += e->len;
 }
 
 static void lru_remove(struct bsfs_cache *c, struct bsfs_entry *e)
 {
+	struct lru *l = lru_of(c, e);
+
 	if (e->older)
 		e->older->newer = e->newer;
 	else
-		c->oldest = e->newer;
+		l->oldest = e->newer;
 	if (e->newer)
 		e->newer->older = e->older;
 	else
-		c->newest = e->older;
+		l->newest = e->older;
+	l->len -= e->len;
+}
+
+/* The entry to evict first. */
+static struct bsfs_entry *oldest(const struct bsfs_cache *c)
+{
+	return c->read.oldest ? c->read.oldest : c->unread.oldest;
 }
 
 static void unlink_entry(struct bsfs_cache *c, struct bsfs_entry *e)
@@ -178,8 +209,8 @@ static void make_room(struct bsfs_cache *c, size_t len)
 	while (c->used + len > c->limit) {
 		if (c->spares) {
 			free_spare(c, &c->spares);
-		} else if (c->oldest) {
-			evict(c, c->oldest);
+		} else if (oldest(c)) {
+			evict(c, oldest(c));
 		} else {
 			break;
 		}
@@ -202,8 +233,8 @@ static void *take_buffer(struct bsfs_cache *c, size_t len)
 	struct spare **p = find_spare(c, len);
 	void *buf;
 
-	if (!p && c->used + len > c->limit && c->oldest) {
-		evict(c, c->oldest);
+	if (!p && c->used + len > c->limit && oldest(c)) {
+		evict(c, oldest(c));
 		p = find_spare(c, len);
 	}
 	if (p) {
@@ -222,8 +253,8 @@ void bsfs_cache_free(struct bsfs_cache *c)
 {
 	if (!c)
 		return;
-	while (c->oldest)
-		discard(c, c->oldest);
+	while (oldest(c))
+		discard(c, oldest(c));
 	while (c->spares)
 		free_spare(c, &c->spares);
 	assert(c->used == 0 && c->stats.n_entries == 0);
@@ -273,6 +304,7 @@ static struct bsfs_entry *claim(struct bsfs_cache *c, enum bsfs_kind kind,
 	e->kind = kind;
 	e->file = file;
 	e->no = no;
+	e->raw_len = (uint32_t)len;
 	e->n_pins = 1;
 	e->state = LOADING;
 	p = bucket_of(c, kind, file, no);
@@ -345,7 +377,7 @@ int bsfs_cache_get_ahead(struct bsfs_cache *c, uint64_t file, uint64_t no,
 
 	pthread_mutex_lock(&c->lock);
 	if (!find(c, BSFS_CHUNK, file, no) &&
-	    (c->oldest || c->spares || c->used + len <= c->limit)) {
+	    (oldest(c) || c->spares || c->used + len <= c->limit)) {
 		*ret = claim(c, BSFS_CHUNK, file, no, len);
 		found = *ret ? BSFS_CLAIMED : -ENOMEM;
 		if (*ret) {
@@ -382,20 +414,31 @@ enum bsfs_ahead bsfs_cache_take_ahead(struct bsfs_cache *c, uint64_t file,
 	return found;
 }
 
-void bsfs_cache_put(struct bsfs_cache *c, struct bsfs_entry *e)
+void bsfs_cache_put_read(struct bsfs_cache *c, struct bsfs_entry *e,
+			 uint32_t n_read)
 {
 	pthread_mutex_lock(&c->lock);
 	assert(e->n_pins > 0);
+	/* Once read it stays so, and the sum does not wrap. */
+	if (e->n_read < e->raw_len)
+		e->n_read += n_read;
 	if (--e->n_pins == 0) {
 		assert(e->state != LOADING);
 		if (e->state == READY) {
 			lru_add(c, e);
+			while (c->read.len > c->read_max)
+				evict(c, c->read.oldest);
 			make_room(c, 0);
 		} else {
 			free_entry(c, e);
 		}
 	}
 	pthread_mutex_unlock(&c->lock);
+}
+
+void bsfs_cache_put(struct bsfs_cache *c, struct bsfs_entry *e)
+{
+	bsfs_cache_put_read(c, e, 0);
 }
 
 uint8_t *bsfs_entry_bytes(const struct bsfs_entry *e)
@@ -463,16 +506,22 @@ int bsfs_cache_wait(struct bsfs_cache *c, struct bsfs_entry *e)
 	return err;
 }
 
-void bsfs_cache_drop(struct bsfs_cache *c, uint64_t file)
+static void drop_from(struct bsfs_cache *c, struct lru *l, uint64_t file)
 {
 	struct bsfs_entry *e, *newer;
 
-	pthread_mutex_lock(&c->lock);
-	for (e = c->oldest; e; e = newer) {
+	for (e = l->oldest; e; e = newer) {
 		newer = e->newer;
 		if (e->file == file)
 			discard(c, e);
 	}
+}
+
+void bsfs_cache_drop(struct bsfs_cache *c, uint64_t file)
+{
+	pthread_mutex_lock(&c->lock);
+	drop_from(c, &c->read, file);
+	drop_from(c, &c->unread, file);
 	pthread_mutex_unlock(&c->lock);
 }
 

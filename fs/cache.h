@@ -65,6 +65,11 @@ int bsfs_cache_get(struct bsfs_cache *c, enum bsfs_kind kind, uint64_t file,
 		   uint64_t no, size_t len, struct bsfs_entry **ret);
 void bsfs_cache_put(struct bsfs_cache *c, struct bsfs_entry *e);
 
+/* The same, of a chunk of which 'n_read' bytes were answered: when all were, the
+ * kernel has it, and it need not be kept. */
+void bsfs_cache_put_read(struct bsfs_cache *c, struct bsfs_entry *e,
+			 uint32_t n_read);
+
 /*
  * The same for a chunk that nobody wants yet: claimed only if it is absent and
  * there is room, and pinned then; else BSFS_READY, nothing is pinned, and *ret

@@ -155,7 +155,8 @@ static void unpin(struct bsfs_worker *w)
 		struct bsfs_entry *e = w->pins[--w->n_pins];
 
 		if (e)
-			bsfs_cache_put(w->s->cache, e);
+			bsfs_cache_put_read(w->s->cache, e,
+					    w->n_read[w->n_pins]);
 	}
 }
 
@@ -273,7 +274,7 @@ static int load_pieces(struct bsfs_worker *w, struct bsfs_vfile *f,
 			err = found;
 			break;
 		}
-		w->n_pins++;
+		w->n_read[w->n_pins++] = 0;
 		waits[i] = found != BSFS_READY;
 		if (found == BSFS_CLAIMED) {
 			loads[n_loads].entry = w->pins[i];
@@ -310,6 +311,7 @@ static int read_copy(struct bsfs_worker *w, struct bsfs_vfile *f,
 				   pieces, BSFS_PIECES_MAX, &covered);
 		err = load_pieces(w, f, pieces, n);
 		for (i = 0; i < n && !err; i++) {
+			w->n_read[i] = pieces[i].len;
 			memcpy(dst,
 			       bsfs_entry_bytes(w->pins[i]) + pieces[i].skip,
 			       pieces[i].len);
@@ -418,6 +420,7 @@ static int read_in_place(struct bsfs_worker *w, struct bsfs_vfile *f,
 		w->iov[i].iov_base =
 			bsfs_entry_bytes(w->pins[i]) + pieces[i].skip;
 		w->iov[i].iov_len = pieces[i].len;
+		w->n_read[i] = pieces[i].len;
 	}
 	w->n_iov = n;
 	return 0;

@@ -27,6 +27,7 @@ struct bsfs_worker {
 	struct bsfs_loader loader;
 	uint8_t *copy; /* [BSFS_READ_MAX], or NULL: never needed; owned */
 	struct bsfs_entry *pins[BSFS_PIECES_MAX];
+	uint32_t n_read[BSFS_PIECES_MAX]; /* bytes answered of each */
 	unsigned n_pins;
 };
 

@@ -47,13 +47,18 @@
  * budget pays for it. */
 #define THREAD_MEM (DEPTH * (uint64_t)BSFS_STORED_MAX + 2 * MIB)
 
+/* Ahead of one reader, for each thread and besides: as much again as is in
+ * flight, so that a slow disk does not wait.  What is more leaves the processor's
+ * caches before it is read: 16 MiB cost a tenth more processor time than 3. */
+#define AHEAD_MAX (2 * MIB)
+
 /* How often to look at what memory there is. */
 #define PRESSURE_MS 250
 
 /* The kernel is given what lies so far ahead of its own requests... */
 #define PUSH_GUARD (MIB / 4)
 /* ... but for a gap at each multiple of this. */
-#define GAP_EVERY (4 * MIB)
+#define GAP_EVERY (2 * MIB)
 #define GAP_LEN (MIB / 16)
 
 #define N_BUCKETS 256
@@ -499,10 +504,10 @@ static struct bsfs_reader *take_push(struct bsfs_prefetch *p, unsigned i,
 	return r;
 }
 
-/* Whole pages of a piece that begins at 'at', up to a gap. */
-static void push_piece(struct bsfs_prefetch *p, const struct bsfs_reader *r,
-		       const struct bsfs_piece *piece,
-		       const struct bsfs_entry *e, uint64_t at)
+/* Whole pages of a piece that begins at 'at', up to a gap; how many bytes. */
+static uint32_t push_piece(struct bsfs_prefetch *p, const struct bsfs_reader *r,
+			   const struct bsfs_piece *piece,
+			   const struct bsfs_entry *e, uint64_t at)
 {
 	uint64_t end = at + piece->len;
 	uint64_t gap = (at + GAP_EVERY) / GAP_EVERY * GAP_EVERY;
@@ -512,10 +517,11 @@ static void push_piece(struct bsfs_prefetch *p, const struct bsfs_reader *r,
 	if (end < r->member.size)
 		end = end / PAGE * PAGE;
 	if (end <= at)
-		return;
+		return 0;
 	bsfs_session_store(p->s, r->id, at, bsfs_entry_bytes(e) + piece->skip,
 			   (size_t)(end - at));
 	bsfs_count(p->s->stats, BSFS_N_PUSHED_BYTES, (int64_t)(end - at));
+	return (uint32_t)(end - at);
 }
 
 /* Push a chunk of stream 'i', if there is one; 0: there is not, or not yet. */
@@ -535,8 +541,8 @@ static int push_some(struct bsfs_prefetch *p, unsigned i)
 	found = bsfs_cache_take_ahead(p->s->cache, r->vfile->id, piece.chunk,
 				      &e);
 	if (found == BSFS_AHEAD_READY) {
-		push_piece(p, r, &piece, e, at);
-		bsfs_cache_put(p->s->cache, e);
+		bsfs_cache_put_read(p->s->cache, e,
+				    push_piece(p, r, &piece, e, at));
 	}
 	if (found != BSFS_AHEAD_LOADING) {
 		pthread_mutex_lock(&p->lock);
@@ -627,6 +633,7 @@ int bsfs_prefetch_new(struct bsfs_session *s)
 	if (p->total > s->opt->prefetch_len)
 		p->total = s->opt->prefetch_len;
 	p->streams.total = p->total;
+	p->streams.each = (n + 1) * AHEAD_MAX;
 	p->n_threads = n;
 	p->threads = calloc(n, sizeof(*p->threads));
 	if (!p->threads)

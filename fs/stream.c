@@ -46,10 +46,6 @@
  * reads of 1 MiB at random, which come in pieces. */
 #define RUN_CAREFUL (4 * MIB)
 
-/* Ahead of one reader: more leaves the processor's caches before it is read,
- * and less lets a slow disk wait. */
-#define AHEAD_MAX (16 * MIB)
-
 /* A stream counts, and is loaded ahead, for that long after a request. */
 #define LIVE_MS 1000
 
@@ -213,7 +209,7 @@ struct bsfs_stream *bsfs_streams_next(struct bsfs_streams *t, int64_t now_ms)
 	for (i = 0; i < BSFS_STREAMS_MAX; i++)
 		n_running += is_running(&t->all[i], now_ms);
 	max = n_running ? t->total / n_running : 0;
-	max = min_u64(max, AHEAD_MAX);
+	max = min_u64(max, t->each);
 	for (i = 0; i < BSFS_STREAMS_MAX; i++) {
 		struct bsfs_stream *s = &t->all[i];
 		uint64_t ahead;

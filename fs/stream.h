@@ -34,6 +34,7 @@ struct bsfs_stream {
 
 struct bsfs_streams {
 	uint64_t total; /* bytes ahead of all readers, at most */
+	uint64_t each; /* and of one */
 	uint64_t n_uses;
 	struct bsfs_stream all[BSFS_STREAMS_MAX];
 };

@@ -359,6 +359,40 @@ static void test_ahead_has_no_room(void **state)
 	bsfs_cache_free(c);
 }
 
+/* Of chunks that were read from end to end an eighth of the budget is kept, and
+ * they go first. */
+static void test_read_chunks_go(void **state)
+{
+	struct bsfs_cache *c = bsfs_cache_new(16 * LEN);
+	struct bsfs_cache_stats st;
+	struct bsfs_entry *e;
+	uint64_t i;
+
+	(void)state;
+	load(c, 100); /* not read */
+	for (i = 0; i < 10; i++) {
+		load(c, i);
+		e = get(c, i, BSFS_READY);
+		bsfs_cache_put_read(c, e, LEN / 2);
+		e = get(c, i, BSFS_READY);
+		bsfs_cache_put_read(c, e, LEN / 2);
+	}
+	bsfs_cache_get_stats(c, &st);
+	assert_int_equal(st.n_entries, 3);
+	/* their buffers are used again */
+	assert_int_equal(st.peak, 4 * LEN);
+	bsfs_cache_put(c, get(c, 8, BSFS_READY));
+	bsfs_cache_put(c, get(c, 9, BSFS_READY));
+	/* the oldest of all outlasts them */
+	for (i = 20; i < 35; i++)
+		load(c, i);
+	bsfs_cache_put(c, get(c, 100, BSFS_READY));
+	e = get(c, 9, BSFS_CLAIMED);
+	bsfs_cache_fail(c, e, EIO);
+	bsfs_cache_put(c, e);
+	bsfs_cache_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -369,6 +403,7 @@ int main(void)
 		cmocka_unit_test(test_reserve),
 		cmocka_unit_test(test_objects),
 		cmocka_unit_test(test_drop),
+		cmocka_unit_test(test_read_chunks_go),
 		cmocka_unit_test(test_ahead),
 		cmocka_unit_test(test_ahead_has_no_room),
 		cmocka_unit_test(test_threads),

@@ -65,7 +65,8 @@ static struct bsfs_stream *ask(struct world *w, void *file, uint64_t off,
 
 static struct world begin(void)
 {
-	struct world w = { .t = { .total = TOTAL }, .now = 5000 };
+	struct world w = { .t = { .total = TOTAL, .each = 16 * MIB },
+			   .now = 5000 };
 
 	return w;
 }
