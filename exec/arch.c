@@ -9,8 +9,8 @@
 #include <string.h>
 
 static const struct bsx_arch *const archs[] = {
-	&bsx_arch_llama,
-	&bsx_arch_mistral,
+	&bsx_arch_llama,  &bsx_arch_mistral, &bsx_arch_qwen2, &bsx_arch_qwen3,
+	&bsx_arch_gemma2, &bsx_arch_gemma3,  &bsx_arch_phi3,  &bsx_arch_gpt2,
 };
 
 enum bsx_result bsx_arch_read(struct bsx_config *c, const struct bsx_arch **ret,
@@ -61,6 +61,7 @@ bool bsx_slot_is_vector(enum bsx_slot slot)
 	case BSX_UP:
 	case BSX_DOWN:
 	case BSX_EMBED:
+	case BSX_POSITIONS:
 	case BSX_HEAD:
 		return false;
 	default:
@@ -105,6 +106,11 @@ static uint64_t rows_of(const struct bsx_hparams *hp, enum bsx_slot slot)
 	case BSX_GATE_BIAS:
 	case BSX_UP_BIAS:
 		return hp->n_ff;
+	case BSX_Q_NORM:
+	case BSX_K_NORM:
+		return hp->head_dim;
+	case BSX_POSITIONS:
+		return hp->n_context;
 	case BSX_EMBED:
 	case BSX_HEAD:
 		return hp->n_vocab;
@@ -128,6 +134,46 @@ bool bsx_slot_shape(const struct bsx_arch *arch, const struct bsx_hparams *hp,
 	else
 		*ret_cols = hp->n_embd;
 	return true;
+}
+
+uint64_t bsx_slot_total(const struct bsx_arch *arch,
+			const struct bsx_hparams *hp, enum bsx_slot slot,
+			uint64_t *ret_before)
+{
+	uint64_t total = 0;
+	unsigned i;
+
+	*ret_before = 0;
+	for (i = 0; i < BSX_N_SLOTS; i++) {
+		if (!arch->tensors[i] ||
+		    strcmp(arch->tensors[i], arch->tensors[slot]) != 0)
+			continue;
+		if (i < slot)
+			*ret_before += rows_of(hp, (enum bsx_slot)i);
+		total += rows_of(hp, (enum bsx_slot)i);
+	}
+	return total;
+}
+
+bool bsx_slot_is_layer_matrix(enum bsx_slot slot)
+{
+	return slot < BSX_N_LAYER_SLOTS && !bsx_slot_is_vector(slot);
+}
+
+bool bsx_slot_is_norm(enum bsx_slot slot)
+{
+	switch (slot) {
+	case BSX_ATTN_NORM:
+	case BSX_Q_NORM:
+	case BSX_K_NORM:
+	case BSX_ATTN_POST_NORM:
+	case BSX_FF_NORM:
+	case BSX_FF_POST_NORM:
+	case BSX_FINAL_NORM:
+		return true;
+	default:
+		return false;
+	}
 }
 
 void bsx_slot_name(const struct bsx_arch *arch, enum bsx_slot slot,

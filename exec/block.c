@@ -21,6 +21,16 @@ static uint64_t floats(uint64_t n)
 	return (n * sizeof(float) + ALIGN - 1) / ALIGN * ALIGN;
 }
 
+/* Pairs of a head's elements that are turned: none where positions are added. */
+static uint32_t pairs_of(const struct bsx_hparams *hp)
+{
+	double part = hp->rope.part > 0 ? hp->rope.part : 1;
+
+	if (!(hp->rope.theta > 0))
+		return 0;
+	return (uint32_t)((double)hp->head_dim * part) / 2;
+}
+
 /* The parts of the mapping, in order, or what they take with 'base' at NULL. */
 static uint64_t lay_out(struct bsx_block *b, const struct bsx_hparams *hp,
 			uint32_t n_context, unsigned n_threads, uint8_t *base)
@@ -29,6 +39,8 @@ static uint64_t lay_out(struct bsx_block *b, const struct bsx_hparams *hp,
 	uint64_t kv_width = (uint64_t)hp->n_kv_heads * hp->head_dim;
 	uint64_t kept = (uint64_t)hp->n_layers * n_context * kv_width;
 	uint64_t group = hp->n_heads / hp->n_kv_heads;
+	uint64_t n_pairs = pairs_of(hp);
+	bool is_local = hp->local_rope.theta > 0;
 	const struct {
 		float **ret;
 		uint64_t n;
@@ -42,10 +54,13 @@ static uint64_t lay_out(struct bsx_block *b, const struct bsx_hparams *hp,
 		{ &b->mixed, BSX_BATCH * width },
 		{ &b->gate, (uint64_t)BSX_BATCH * hp->n_ff },
 		{ &b->up, (uint64_t)BSX_BATCH * hp->n_ff },
-		{ &b->cosine, (uint64_t)n_context * (hp->head_dim / 2) },
-		{ &b->sine, (uint64_t)n_context * (hp->head_dim / 2) },
+		{ &b->cosine[0], n_context * n_pairs },
+		{ &b->sine[0], n_context * n_pairs },
+		{ &b->cosine[1], is_local ? n_context * n_pairs : 0 },
+		{ &b->sine[1], is_local ? n_context * n_pairs : 0 },
+		{ &b->inv_freq[0], n_pairs },
+		{ &b->inv_freq[1], n_pairs },
 		{ &b->scores, n_threads * group * n_context },
-		{ &b->inv_freq, hp->head_dim / 2 },
 	};
 	uint64_t off = 0;
 	size_t i;
@@ -86,13 +101,12 @@ static float llama3_freq(const struct bsx_rope *r, float freq)
 	return (1 - smooth) * (freq / (float)r->factor) + smooth * freq;
 }
 
-static void fill_inv_freq(float *ret, const struct bsx_hparams *hp)
+static void fill_inv_freq(float *ret, const struct bsx_rope *r, uint32_t n)
 {
-	const struct bsx_rope *r = &hp->rope;
 	uint32_t i;
 
-	for (i = 0; i < hp->head_dim / 2; i++) {
-		float at = (float)(2 * i) / (float)hp->head_dim;
+	for (i = 0; i < n; i++) {
+		float at = (float)(2 * i) / (float)(2 * n);
 
 		ret[i] = 1.0f / powf((float)r->theta, at);
 		if (r->kind == BSX_ROPE_LINEAR)
@@ -105,30 +119,36 @@ static void fill_inv_freq(float *ret, const struct bsx_hparams *hp)
 /* The angles of all positions below 'end'. */
 static void fill_angles(struct bsx_block *b, uint32_t end)
 {
-	uint32_t half = b->hp->head_dim / 2, i;
+	unsigned n_kinds = b->hp->local_rope.theta > 0 ? 2 : 1, kind;
+	uint32_t i;
 
 	for (; b->n_angles < end; b->n_angles++) {
-		for (i = 0; i < half; i++) {
-			float angle = (float)b->n_angles * b->inv_freq[i];
-			size_t at = (size_t)b->n_angles * half + i;
+		for (i = 0; i < n_kinds * b->n_pairs; i++) {
+			uint32_t pair = i % b->n_pairs;
+			size_t at = (size_t)b->n_angles * b->n_pairs + pair;
+			float angle;
 
-			b->cosine[at] = cosf(angle);
-			b->sine[at] = sinf(angle);
+			kind = i / b->n_pairs;
+			angle = (float)b->n_angles * b->inv_freq[kind][pair];
+			b->cosine[kind][at] = cosf(angle);
+			b->sine[kind][at] = sinf(angle);
 		}
 	}
 }
 
-/* Turn the pairs (i, i + half) of a head. */
-static void rotate(const struct bsx_block *b, float *head, size_t pos)
+/* Turn the pairs (i, i + n_pairs) of a head. */
+static void rotate(const struct bsx_block *b, unsigned kind, float *head,
+		   size_t pos)
 {
-	uint32_t half = b->hp->head_dim / 2, i;
-	const float *c = b->cosine + pos * half, *s = b->sine + pos * half;
+	const float *c = b->cosine[kind] + pos * b->n_pairs;
+	const float *s = b->sine[kind] + pos * b->n_pairs;
+	uint32_t n = b->n_pairs, i;
 
-	for (i = 0; i < half; i++) {
-		float x = head[i], y = head[half + i];
+	for (i = 0; i < n; i++) {
+		float x = head[i], y = head[n + i];
 
 		head[i] = x * c[i] - y * s[i];
-		head[half + i] = y * c[i] + x * s[i];
+		head[n + i] = y * c[i] + x * s[i];
 	}
 }
 
@@ -154,7 +174,10 @@ enum bsx_result bsx_block_init(struct bsx_block *b,
 	b->k = bsx_kernels();
 	b->n_context = n_context;
 	lay_out(b, hp, n_context, n_threads, mem);
-	fill_inv_freq(b->inv_freq, hp);
+	b->n_pairs = pairs_of(hp);
+	fill_inv_freq(b->inv_freq[0], &hp->rope, b->n_pairs);
+	if (hp->local_rope.theta > 0)
+		fill_inv_freq(b->inv_freq[1], &hp->local_rope, b->n_pairs);
 	return BSX_OK;
 }
 
@@ -255,6 +278,7 @@ void bsx_matmul(struct bsx_block *b, float *out, const struct bsx_matrix *m,
 struct attention {
 	struct bsx_block *b;
 	const float *keys, *values; /* of the layer */
+	uint32_t window; /* 0: all */
 	uint32_t pos;
 };
 
@@ -267,39 +291,58 @@ static void run_attention(void *ctx, size_t item, unsigned who)
 	uint32_t dim = hp->head_dim, group = hp->n_heads / hp->n_kv_heads;
 	size_t t = item / hp->n_kv_heads, head = item % hp->n_kv_heads, h;
 	size_t end = a->pos + t + 1, first = 0;
+	double divisor = hp->attn_divisor > 0 ? hp->attn_divisor : dim;
+	float scale = 1.0f / sqrtf((float)divisor);
 	float *scores = b->scores + (size_t)who * group * b->n_context;
 	size_t at = (t * hp->n_heads + head * group) * dim;
 	const float *keys = a->keys + head * b->n_context * dim;
 	const float *values = a->values + head * b->n_context * dim;
 
-	if (hp->window && end > hp->window)
-		first = end - hp->window;
+	if (a->window && end > a->window)
+		first = end - a->window;
 	b->k->dot[BSX_F32](scores, b->n_context, keys + first * dim, dim,
 			   end - first, b->q + at, dim, group, dim);
 	for (h = 0; h < group; h++) {
 		float *p = scores + h * b->n_context;
 
-		b->k->softmax(p, end - first, 1.0f / sqrtf((float)dim));
+		if (hp->attn_cap > 0)
+			b->k->soft_cap(p, end - first, scale,
+				       (float)hp->attn_cap);
+		b->k->softmax(p, end - first, hp->attn_cap > 0 ? 1 : scale);
 		b->k->mix(b->mixed + at + h * dim, p, end - first,
 			  values + first * dim, dim, dim);
 	}
 }
 
+/* Queries and keys by head: normalised, if the model has that, and turned. */
+static void turn(const struct bsx_block *b, float *head,
+		 const struct bsx_matrix *norm, unsigned kind, size_t pos)
+{
+	if (norm->data)
+		b->k->rms_norm(head, head, norm->data, b->hp->head_dim,
+			       (float)b->hp->norm_eps);
+	rotate(b, kind, head, pos);
+}
+
 /* Queries are turned where they are, keys on their way to the kept ones. */
-static void place(struct bsx_block *b, float *keys, float *values, size_t n,
+static void place(struct bsx_block *b, const struct bsx_matrix *slot,
+		  uint32_t layer, float *keys, float *values, size_t n,
 		  uint32_t pos)
 {
 	const struct bsx_hparams *hp = b->hp;
+	unsigned kind = hp->local_rope.theta > 0 && hp->slides[layer];
 	size_t dim = hp->head_dim, t, h;
 
 	for (t = 0; t < n; t++) {
 		for (h = 0; h < hp->n_heads; h++)
-			rotate(b, b->q + (t * hp->n_heads + h) * dim, pos + t);
+			turn(b, b->q + (t * hp->n_heads + h) * dim,
+			     &slot[BSX_Q_NORM], kind, pos + t);
 		for (h = 0; h < hp->n_kv_heads; h++) {
 			size_t to = (h * b->n_context + pos + t) * dim;
 			size_t from = (t * hp->n_kv_heads + h) * dim;
 
-			rotate(b, b->k_new + from, pos + t);
+			turn(b, b->k_new + from, &slot[BSX_K_NORM], kind,
+			     pos + t);
 			memcpy(keys + to, b->k_new + from, dim * sizeof(float));
 			memcpy(values + to, b->v_new + from,
 			       dim * sizeof(float));
@@ -308,21 +351,38 @@ static void place(struct bsx_block *b, float *keys, float *values, size_t n,
 }
 
 static void normalise(const struct bsx_block *b, const struct bsx_matrix *w,
-		      const float *x, size_t n)
+		      const struct bsx_matrix *bias, float *out, const float *x,
+		      size_t n)
 {
 	size_t width = b->hp->n_embd, t;
+	float eps = (float)b->hp->norm_eps;
 
-	for (t = 0; t < n; t++)
-		b->k->rms_norm(b->norm + t * width, x + t * width, w->data,
-			       width, (float)b->hp->norm_eps);
+	for (t = 0; t < n * width; t += width) {
+		if (b->hp->has_layer_norm)
+			b->k->layer_norm(out + t, x + t, w->data, bias->data,
+					 width, eps);
+		else
+			b->k->rms_norm(out + t, x + t, w->data, width, eps);
+	}
 }
 
-static void add(float *x, const float *more, size_t n)
+/* Add what a half of the layer gave, which is in b->norm. */
+static void add(struct bsx_block *b, float *x, const struct bsx_matrix *norm,
+		size_t n)
 {
 	size_t i;
 
-	for (i = 0; i < n; i++)
-		x[i] += more[i];
+	if (norm->data)
+		normalise(b, norm, NULL, b->norm, b->norm, n);
+	for (i = 0; i < n * b->hp->n_embd; i++)
+		x[i] += b->norm[i];
+}
+
+void bsx_final_norm(struct bsx_block *b, const struct bsx_part *part,
+		    float *out, const float *x, size_t n)
+{
+	normalise(b, &part->slot[BSX_FINAL_NORM],
+		  &part->slot[BSX_FINAL_NORM_BIAS], out, x, n);
 }
 
 static void attend(struct bsx_block *b, const struct bsx_matrix *slot,
@@ -334,6 +394,7 @@ static void attend(struct bsx_block *b, const struct bsx_matrix *slot,
 		.b = b,
 		.keys = b->keys + layer * kept,
 		.values = b->values + layer * kept,
+		.window = hp->slides[layer] ? hp->window : 0,
 		.pos = pos,
 	};
 	struct products qkv = {
@@ -353,33 +414,48 @@ static void attend(struct bsx_block *b, const struct bsx_matrix *slot,
 		.n = n,
 	};
 
-	normalise(b, &slot[BSX_ATTN_NORM], x, n);
+	normalise(b, &slot[BSX_ATTN_NORM], &slot[BSX_ATTN_NORM_BIAS], b->norm,
+		  x, n);
 	run_products(&qkv);
-	place(b, b->keys + layer * kept, b->values + layer * kept, n, pos);
+	place(b, slot, layer, b->keys + layer * kept, b->values + layer * kept,
+	      n, pos);
 	bsx_team_run(b->team, n * hp->n_kv_heads, run_attention, &a);
 	run_products(&o);
-	add(x, b->norm, n * hp->n_embd);
+	add(b, x, &slot[BSX_ATTN_POST_NORM], n);
 }
 
 /* ---- Feed-forward -------------------------------------------------------- */
 
-static void run_gate(void *ctx, size_t item, unsigned who)
+static void run_act(void *ctx, size_t item, unsigned who)
 {
 	const struct bsx_block *b = ctx;
 	size_t at = item * b->hp->n_ff;
 
 	(void)who;
-	b->k->silu_mul(b->gate + at, b->up + at, b->hp->n_ff);
+	if (b->hp->act == BSX_ACT_SILU)
+		b->k->silu_mul(b->gate + at, b->up + at, b->hp->n_ff);
+	else
+		b->k->gelu_mul(b->gate + at, b->up + at, b->hp->n_ff);
+}
+
+/* Without a gate. */
+static void run_gelu(void *ctx, size_t item, unsigned who)
+{
+	const struct bsx_block *b = ctx;
+
+	(void)who;
+	b->k->gelu(b->up + item * b->hp->n_ff, b->hp->n_ff);
 }
 
 static void feed_forward(struct bsx_block *b, const struct bsx_matrix *slot,
 			 float *x, size_t n)
 {
+	bool has_gate = slot[BSX_GATE].data != NULL;
 	struct products up = {
 		.b = b,
-		.one = { { b->gate, &slot[BSX_GATE], &slot[BSX_GATE_BIAS] },
-			 { b->up, &slot[BSX_UP], &slot[BSX_UP_BIAS] } },
-		.n_products = 2,
+		.one = { { b->up, &slot[BSX_UP], &slot[BSX_UP_BIAS] },
+			 { b->gate, &slot[BSX_GATE], &slot[BSX_GATE_BIAS] } },
+		.n_products = has_gate ? 2 : 1,
 		.x = b->norm,
 		.n = n,
 	};
@@ -387,15 +463,16 @@ static void feed_forward(struct bsx_block *b, const struct bsx_matrix *slot,
 		.b = b,
 		.one = { { b->norm, &slot[BSX_DOWN], &slot[BSX_DOWN_BIAS] } },
 		.n_products = 1,
-		.x = b->gate,
+		.x = has_gate ? b->gate : b->up,
 		.n = n,
 	};
 
-	normalise(b, &slot[BSX_FF_NORM], x, n);
+	normalise(b, &slot[BSX_FF_NORM], &slot[BSX_FF_NORM_BIAS], b->norm, x,
+		  n);
 	run_products(&up);
-	bsx_team_run(b->team, n, run_gate, b);
+	bsx_team_run(b->team, n, has_gate ? run_act : run_gelu, b);
 	run_products(&down);
-	add(x, b->norm, n * b->hp->n_embd);
+	add(b, x, &slot[BSX_FF_POST_NORM], n);
 }
 
 void bsx_block_run(struct bsx_block *b, const struct bsx_part *part,

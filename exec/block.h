@@ -30,11 +30,14 @@ struct bsx_block {
 	float *mixed; /* as q */
 	float *gate; /* [BSX_BATCH][n_ff] */
 	float *up; /* likewise */
-	float *cosine; /* [n_context][head_dim / 2] */
-	float *sine; /* likewise */
+	/* Angles, of all layers or of those that do not slide, then of those
+	 * that do. */
+	uint32_t n_pairs; /* of a head that are turned */
+	float *inv_freq[2]; /* [n_pairs] */
+	float *cosine[2]; /* [n_context][n_pairs] */
+	float *sine[2]; /* likewise */
 	uint32_t n_angles; /* positions whose angles are there */
 	float *scores; /* [threads][n_heads / n_kv_heads][n_context] */
-	float *inv_freq; /* [head_dim / 2] */
 
 	void *mem; /* mapped: all of the above */
 	size_t mem_len;
@@ -54,6 +57,10 @@ void bsx_block_fini(struct bsx_block *b);
  * the layer and after it. */
 void bsx_block_run(struct bsx_block *b, const struct bsx_part *part,
 		   uint32_t layer, float *x, size_t n, uint32_t pos);
+
+/* x[n][n_embd] through the norm before the head, to out, which may be x. */
+void bsx_final_norm(struct bsx_block *b, const struct bsx_part *part,
+		    float *out, const float *x, size_t n);
 
 /* out[t][rows] = m * x[t] for n tokens, over all threads. */
 void bsx_matmul(struct bsx_block *b, float *out, const struct bsx_matrix *m,

@@ -87,19 +87,36 @@ void bsx_session_rewind(struct bsx_session *s, uint32_t n)
 		s->n = n;
 }
 
-static void embed(struct bsx_session *s, const uint32_t *ids, size_t n)
+static void embed(struct bsx_session *s, const uint32_t *ids, size_t n,
+		  uint32_t pos)
 {
-	const struct bsx_matrix *m =
-		&bsx_resident_part(s->weights, s->m->hp.n_layers)
-			 ->slot[BSX_EMBED];
-	size_t t, width = s->m->hp.n_embd;
+	const struct bsx_matrix *slot =
+		bsx_resident_part(s->weights, s->m->hp.n_layers)->slot;
+	const struct bsx_matrix *m = &slot[BSX_EMBED];
+	const struct bsx_matrix *p = &slot[BSX_POSITIONS];
+	float scale = (float)s->m->hp.embed_scale;
+	size_t t, i, width = s->m->hp.n_embd;
 
-	for (t = 0; t < n; t++)
+	for (t = 0; t < n; t++) {
+		float *x = s->x + t * width;
+
 		s->block.k->widen[m->type](
-			s->x + t * width,
+			x,
 			(const uint8_t *)m->data +
 				ids[t] * width * bsx_type_size(m->type),
 			width);
+		for (i = 0; scale > 0 && i < width; i++)
+			x[i] *= scale;
+		if (!p->data)
+			continue;
+		s->block.k->widen[p->type](
+			s->last,
+			(const uint8_t *)p->data +
+				(pos + t) * width * bsx_type_size(p->type),
+			width);
+		for (i = 0; i < width; i++)
+			x[i] += s->last[i];
+	}
 }
 
 /* Logits of the n tokens at x. */
@@ -108,18 +125,18 @@ static void speak(struct bsx_session *s, const float *x, size_t n,
 {
 	const struct bsx_part *part =
 		bsx_resident_part(s->weights, s->m->hp.n_layers);
-	size_t width = s->m->hp.n_embd, done, some, t;
+	size_t n_vocab = s->m->hp.n_vocab, done, some;
+	float cap = (float)s->m->hp.final_cap;
 
 	for (done = 0; done < n; done += some) {
 		some = n - done < BSX_BATCH ? n - done : BSX_BATCH;
-		for (t = 0; t < some; t++)
-			s->block.k->rms_norm(s->last + t * width,
-					     x + (done + t) * width,
-					     part->slot[BSX_FINAL_NORM].data,
-					     width, (float)s->m->hp.norm_eps);
-		bsx_matmul(&s->block, logits + done * s->m->hp.n_vocab,
+		bsx_final_norm(&s->block, part, s->last,
+			       x + done * s->m->hp.n_embd, some);
+		bsx_matmul(&s->block, logits + done * n_vocab,
 			   &part->slot[BSX_HEAD], s->last, some);
 	}
+	if (cap > 0)
+		s->block.k->soft_cap(logits, n * n_vocab, 1, cap);
 }
 
 /* All layers for n <= STRETCH tokens at x. */
@@ -165,7 +182,7 @@ enum bsx_result bsx_session_feed(struct bsx_session *s, const uint32_t *ids,
 	}
 	for (done = 0; done < n; done += some) {
 		some = n - done < STRETCH ? n - done : STRETCH;
-		embed(s, ids + done, some);
+		embed(s, ids + done, some, s->n + (uint32_t)done);
 		res = pass(s, some, s->n + (uint32_t)done, err);
 		if (res)
 			return res;

@@ -362,8 +362,9 @@ static enum bsx_result read_llama3(struct bsx_config *in, struct bsx_rope *ret,
 	return BSX_OK;
 }
 
-static enum bsx_result read_scaling(struct bsx_config *in, struct bsx_rope *ret,
-				    struct bsx_error *err)
+enum bsx_result bsx_config_rope_inner(struct bsx_config *in,
+				      struct bsx_rope *ret,
+				      struct bsx_error *err)
 {
 	const char *kind = "default";
 	enum bsx_result res;
@@ -377,6 +378,9 @@ static enum bsx_result read_scaling(struct bsx_config *in, struct bsx_rope *ret,
 				      err);
 	if (!res)
 		res = bsx_config_real(in, "factor", 1, 1e6, &ret->factor, err);
+	if (!res)
+		res = bsx_config_real(in, "partial_rotary_factor", 0.01, 1,
+				      &ret->part, err);
 	if (res)
 		return res;
 	if (!strcmp(kind, "linear")) {
@@ -405,10 +409,49 @@ enum bsx_result bsx_config_rope(struct bsx_config *c, struct bsx_rope *ret,
 		struct bsx_config *in = bsx_config_inner(c, keys[i]);
 
 		if (in)
-			res = read_scaling(in, ret, err);
+			res = bsx_config_rope_inner(in, ret, err);
 		else if (bsx_config_has(c, keys[i]))
 			res = wrong(c, keys[i], "no object", err);
 	}
+	return res;
+}
+
+enum bsx_result bsx_config_layers(struct bsx_config *c, struct bsx_hparams *hp,
+				  bool (*slides)(const struct bsx_hparams *hp,
+						 uint32_t layer),
+				  struct bsx_error *err)
+{
+	const char *word;
+	uint32_t i;
+
+	for (i = 0; i < hp->n_layers; i++) {
+		if (!bsx_config_has(c, "layer_types")) {
+			hp->slides[i] = slides(hp, i);
+			continue;
+		}
+		word = bsx_config_word(c, "layer_types", i);
+		if (!word || (strcmp(word, "sliding_attention") != 0 &&
+			      strcmp(word, "full_attention") != 0))
+			return bsx_fail(err, BSX_ERR_MODEL,
+					"%s: layer_types has %s for a layer, "
+					"which is not known here.",
+					c->name, word ? word : "nothing");
+		hp->slides[i] = word[0] == 's';
+	}
+	return BSX_OK;
+}
+
+enum bsx_result bsx_config_must(struct bsx_config *c, const char *key,
+				bool want, struct bsx_error *err)
+{
+	enum bsx_result res;
+	bool have = want;
+
+	res = bsx_config_bool(c, key, &have, err);
+	if (!res && have != want)
+		return bsx_fail(err, BSX_ERR_MODEL,
+				"%s: %s is %s, which is not known here.",
+				c->name, key, have ? "true" : "false");
 	return res;
 }
 

@@ -79,6 +79,7 @@ enum bsx_rope_kind {
 struct bsx_rope {
 	enum bsx_rope_kind kind;
 	double theta;
+	double part; /* of a head that is turned, 0 to 1; 0: all */
 	double factor;
 	double low_freq_factor; /* of Llama 3, as are the next two */
 	double high_freq_factor;
@@ -95,13 +96,23 @@ struct bsx_hparams {
 	uint32_t n_vocab;
 	uint32_t n_context;
 	uint32_t window; /* tokens that a sliding layer sees; 0: all */
+	uint32_t n_whole; /* the family's count of layers without a window */
 	double norm_eps;
+	double embed_scale; /* of what is embedded; 0: as it is */
+	double attn_divisor; /* scores are divided by its root; 0: head_dim */
+	double attn_cap; /* scores are bent to stay below it; 0: not */
+	double final_cap; /* likewise, logits */
 	enum bsx_act act;
 	struct bsx_rope rope;
+	struct bsx_rope local_rope; /* of sliding layers, if theta is not 0 */
+	bool slides[BSX_MAX_LAYERS]; /* which layers have a window */
 	bool is_tied; /* the head is the embedding */
 	bool has_qkv_bias;
 	bool has_o_bias;
 	bool has_ff_bias;
+	bool norm_adds_one; /* a norm's weights are what is added to 1 */
+	bool has_layer_norm; /* which has a mean and a bias, not RMSNorm */
+	bool is_transposed; /* matrices of layers stand input by output */
 };
 
 /* rope_theta, rope_scaling and rope_parameters. */
@@ -111,6 +122,24 @@ enum bsx_result bsx_config_rope(struct bsx_config *c, struct bsx_rope *ret,
 /* The fields that most architectures share, under their usual names. */
 enum bsx_result bsx_config_shape(struct bsx_config *c, struct bsx_hparams *ret,
 				 struct bsx_error *err);
+
+/* One object of rope settings, within another. */
+enum bsx_result bsx_config_rope_inner(struct bsx_config *in,
+				      struct bsx_rope *ret,
+				      struct bsx_error *err);
+
+/*
+ * Which layers slide: as layer_types says, or else 'slides' for each layer's
+ * number.
+ */
+enum bsx_result bsx_config_layers(struct bsx_config *c, struct bsx_hparams *hp,
+				  bool (*slides)(const struct bsx_hparams *hp,
+						 uint32_t layer),
+				  struct bsx_error *err);
+
+/* Refuse an option that is not 'want', which stands if it is not there. */
+enum bsx_result bsx_config_must(struct bsx_config *c, const char *key,
+				bool want, struct bsx_error *err);
 
 /* hidden_act. */
 enum bsx_result bsx_config_act(struct bsx_config *c, const char *key,

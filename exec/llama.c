@@ -3,6 +3,8 @@
  * llama.c - Llama 1 to 3, SmolLM, and Mistral, which adds a sliding window
  */
 
+#include <string.h>
+
 #include "arch.h"
 
 #define TENSORS                                                            \
@@ -73,6 +75,7 @@ static enum bsx_result read_mistral(struct bsx_config *c,
 	if (!res)
 		res = bsx_config_uint(c, "sliding_window", 1, UINT32_MAX,
 				      &hp->window, err);
+	memset(hp->slides, true, sizeof(hp->slides));
 	return res;
 }
 

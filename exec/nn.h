@@ -52,8 +52,20 @@ struct bsx_kernels {
 	void (*rms_norm)(float *out, const float *x, const float *w, size_t n,
 			 float eps);
 
+	/* out[i] = (x[i] - mean) / sqrt(variance + eps) * w[i] + bias[i]; in
+	 * place is allowed. */
+	void (*layer_norm)(float *out, const float *x, const float *w,
+			   const float *bias, size_t n, float eps);
+
 	/* gate[i] = act(gate[i]) * up[i] */
 	void (*silu_mul)(float *gate, const float *up, size_t n);
+	void (*gelu_mul)(float *gate, const float *up, size_t n);
+
+	/* x[i] = gelu(x[i]), by tanh */
+	void (*gelu)(float *x, size_t n);
+
+	/* x[i] = cap * tanh(scale * x[i] / cap) */
+	void (*soft_cap)(float *x, size_t n, float scale, float cap);
 
 	/* out[i] = the value of a row's element i, as f32. */
 	void (*widen[BSX_N_TYPES])(float *out, const void *w, size_t n);

@@ -59,6 +59,24 @@ FN v16 v_silu(v16 x)
 	return v_div(x, v_add(one, v_exp(v_sub(v_set(0.0f), x))));
 }
 
+/* x / 2 * (1 + tanh(y)) with y = sqrt(2 / pi) * (x + 0.044715 x^3), which is
+ * x / (1 + e^-2y). */
+FN v16 v_gelu(v16 x)
+{
+	v16 one = v_set(1.0f);
+	v16 y = v_fma(v_mul(v_mul(x, x), x), v_set(0.044715f), x);
+
+	return v_div(x, v_add(one, v_exp(v_mul(y, v_set(-1.59576912f)))));
+}
+
+FN v16 v_tanh(v16 x)
+{
+	v16 one = v_set(1.0f);
+	v16 e = v_exp(v_add(x, x));
+
+	return v_sub(one, v_div(v_set(2.0f), v_add(e, one)));
+}
+
 /* ---- Sums of products ---------------------------------------------------- */
 
 #define TILE(type, load, load_some)                                            \
@@ -252,18 +270,77 @@ TARGET static void rms_norm(float *out, const float *x, const float *w,
 	}
 }
 
-TARGET static void silu_mul(float *gate, const float *up, size_t n)
+TARGET static void layer_norm(float *out, const float *x, const float *w,
+			      const float *bias, size_t n, float eps)
 {
-	size_t i;
+	v16 sum = v_set(0.0f), a, mean, scale;
+	size_t i, some;
 
-	for (i = 0; i + 16 <= n; i += 16)
-		v_store(gate + i,
-			v_mul(v_silu(v_load(gate + i)), v_load(up + i)));
-	if (i < n)
-		v_store_some(gate + i,
-			     v_mul(v_silu(v_load_some(gate + i, n - i)),
-				   v_load_some(up + i, n - i)),
-			     n - i);
+	for (i = 0; i < n; i += 16) {
+		a = n - i < 16 ? v_load_some(x + i, n - i) : v_load(x + i);
+		sum = v_add(sum, a);
+	}
+	mean = v_set(v_sum(sum) / (float)n);
+	sum = v_set(0.0f);
+	for (i = 0; i < n; i += 16) {
+		some = n - i < 16 ? n - i : 16;
+		a = v_sub(v_load_some(x + i, some), mean);
+		/* What is missing is 0, not -mean. */
+		v_store_some(out + i, a, some);
+		a = v_load_some(out + i, some);
+		sum = v_fma(a, a, sum);
+	}
+	scale = v_set(1.0f / sqrtf(v_sum(sum) / (float)n + eps));
+	for (i = 0; i < n; i += 16) {
+		some = n - i < 16 ? n - i : 16;
+		a = v_mul(v_load_some(out + i, some), scale);
+		a = v_fma(a, v_load_some(w + i, some),
+			  v_load_some(bias + i, some));
+		v_store_some(out + i, a, some);
+	}
+}
+
+#define ACT_MUL(act)                                                         \
+	TARGET static void act##_mul(float *gate, const float *up, size_t n) \
+	{                                                                    \
+		size_t i;                                                    \
+                                                                             \
+		for (i = 0; i + 16 <= n; i += 16)                            \
+			v_store(gate + i, v_mul(v_##act(v_load(gate + i)),   \
+						v_load(up + i)));            \
+		if (i < n)                                                   \
+			v_store_some(                                        \
+				gate + i,                                    \
+				v_mul(v_##act(v_load_some(gate + i, n - i)), \
+				      v_load_some(up + i, n - i)),           \
+				n - i);                                      \
+	}
+
+ACT_MUL(silu)
+ACT_MUL(gelu)
+
+TARGET static void gelu(float *x, size_t n)
+{
+	size_t i, some;
+
+	for (i = 0; i < n; i += 16) {
+		some = n - i < 16 ? n - i : 16;
+		v_store_some(x + i, v_gelu(v_load_some(x + i, some)), some);
+	}
+}
+
+TARGET static void soft_cap(float *x, size_t n, float scale, float cap)
+{
+	v16 in = v_set(scale / cap), out = v_set(cap);
+	size_t i, some;
+
+	for (i = 0; i < n; i += 16) {
+		some = n - i < 16 ? n - i : 16;
+		v_store_some(x + i,
+			     v_mul(out,
+				   v_tanh(v_mul(v_load_some(x + i, some), in))),
+			     some);
+	}
 }
 
 const struct bsx_kernels NAME = {
@@ -272,6 +349,10 @@ const struct bsx_kernels NAME = {
 	.mix = mix,
 	.softmax = softmax,
 	.rms_norm = rms_norm,
+	.layer_norm = layer_norm,
 	.silu_mul = silu_mul,
+	.gelu_mul = gelu_mul,
+	.gelu = gelu,
+	.soft_cap = soft_cap,
 	.widen = { widen_v_bf16, widen_v_f16, widen_v_load },
 };

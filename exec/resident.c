@@ -29,6 +29,8 @@ struct piece {
 	enum bsx_slot slot;
 	enum bsx_type type; /* in the file */
 	uint64_t rows, cols;
+	uint64_t before, total; /* rows of the tensor: above them, and all */
+	bool is_transposed;
 	uint64_t len; /* in memory */
 };
 
@@ -69,6 +71,7 @@ static enum bsx_result find_piece(const struct bsx_model *m, uint32_t layer,
 				  bool *ret_is_there, struct bsx_error *err)
 {
 	char name[NAME_LEN];
+	size_t prefix_len;
 
 	*ret_is_there =
 		bsx_slot_shape(m->arch, &m->hp, slot, &ret->rows, &ret->cols);
@@ -77,6 +80,9 @@ static enum bsx_result find_piece(const struct bsx_model *m, uint32_t layer,
 	bsx_slot_name(m->arch, slot, layer, name, sizeof(name));
 	ret->slot = slot;
 	ret->tensor = bsx_weights_find(m->weights, name);
+	prefix_len = m->arch->prefix ? strlen(m->arch->prefix) : 0;
+	if (!ret->tensor && prefix_len)
+		ret->tensor = bsx_weights_find(m->weights, name + prefix_len);
 	if (!ret->tensor)
 		return bsx_fail(err, BSX_ERR_MODEL,
 				"the weights have no tensor %s.", name);
@@ -85,7 +91,11 @@ static enum bsx_result find_piece(const struct bsx_model *m, uint32_t layer,
 				"the tensor %s is %s; BF16, F16 and F32 can be "
 				"run.",
 				name, bs_dtype_name(ret->tensor->dtype));
-	if (!has_shape(ret->tensor, ret->rows, ret->cols))
+	ret->total = bsx_slot_total(m->arch, &m->hp, slot, &ret->before);
+	ret->is_transposed = m->hp.is_transposed &&
+			     bsx_slot_is_layer_matrix(slot);
+	if (ret->is_transposed ? !has_shape(ret->tensor, ret->cols, ret->total)
+			       : !has_shape(ret->tensor, ret->total, ret->cols))
 		return bsx_fail(err, BSX_ERR_MODEL,
 				"the tensor %s is not of the shape that "
 				"config.json gives it.",
@@ -132,20 +142,24 @@ enum bsx_result bsx_resident_bytes(const struct bsx_model *m, uint64_t *ret,
 
 /* Read a vector as f32. */
 static enum bsx_result read_vector(const struct bsx_model *m,
-				   const struct piece *p, void *to,
+				   const struct piece *p, float *to,
 				   struct bsx_error *err)
 {
-	size_t n = (size_t)p->rows;
-	size_t len = n * bsx_type_size(p->type);
-	void *raw = malloc(len);
+	size_t n = (size_t)p->rows, size = bsx_type_size(p->type), i;
+	void *raw = malloc(n * size);
 	enum bsx_result res;
 
 	if (!raw)
 		return bsx_no_memory(err);
-	res = bsx_weights_read(m->weights, p->tensor, 0, raw, len, err);
+	res = bsx_weights_read(m->weights, p->tensor, p->before * size, raw,
+			       n * size, err);
 	if (!res)
 		bsx_kernels()->widen[p->type](to, raw, n);
 	free(raw);
+	if (m->hp.norm_adds_one && bsx_slot_is_norm(p->slot)) {
+		for (i = 0; i < n; i++)
+			to[i] += 1;
+	}
 	return res;
 }
 
@@ -153,18 +167,62 @@ static enum bsx_result read_matrix(const struct bsx_model *m,
 				   const struct piece *p, uint8_t *to,
 				   bool (*stop)(void), struct bsx_error *err)
 {
+	uint64_t begin = p->before * p->cols * bsx_type_size(p->type), off;
 	enum bsx_result res = BSX_OK;
 	size_t len;
-	uint64_t off;
 
 	for (off = 0; !res && off < p->len; off += len) {
 		if (stop && stop())
 			return bsx_fail(err, BSX_ERR_STOPPED, "interrupted.");
 		len = p->len - off < READ_STEP ? (size_t)(p->len - off)
 					       : READ_STEP;
-		res = bsx_weights_read(m->weights, p->tensor, off, to + off,
-				       len, err);
+		res = bsx_weights_read(m->weights, p->tensor, begin + off,
+				       to + off, len, err);
 	}
+	return res;
+}
+
+/* to[r][first + c] = from[c][r] of elements of 'size' bytes, for n columns. */
+static void transpose(uint8_t *to, const uint8_t *from, const struct piece *p,
+		      uint64_t first, uint64_t n, size_t size)
+{
+	uint64_t r, c;
+
+	for (c = 0; c < n; c++) {
+		for (r = 0; r < p->rows; r++)
+			memcpy(to + (r * p->cols + first + c) * size,
+			       from + (c * p->total + p->before + r) * size,
+			       size);
+	}
+}
+
+/* The same for one that stands input by output: some inputs at a time. */
+static enum bsx_result read_transposed(const struct bsx_model *m,
+				       const struct piece *p, uint8_t *to,
+				       bool (*stop)(void),
+				       struct bsx_error *err)
+{
+	size_t size = bsx_type_size(p->type);
+	uint64_t line = p->total * size, step, first, n;
+	enum bsx_result res = BSX_OK;
+	uint8_t *raw;
+
+	step = READ_STEP / line ? READ_STEP / line : 1;
+	raw = malloc((size_t)(step * line));
+	if (!raw)
+		return bsx_no_memory(err);
+	for (first = 0; !res && first < p->cols; first += n) {
+		n = p->cols - first < step ? p->cols - first : step;
+		if (stop && stop())
+			res = bsx_fail(err, BSX_ERR_STOPPED, "interrupted.");
+		else
+			res = bsx_weights_read(m->weights, p->tensor,
+					       first * line, raw,
+					       (size_t)(n * line), err);
+		if (!res)
+			transpose(to, raw, p, first, n, size);
+	}
+	free(raw);
 	return res;
 }
 
@@ -184,7 +242,9 @@ static enum bsx_result read_part(struct bsx_resident *r,
 
 		res = find_piece(m, i, slot, &p, &is_there, err);
 		if (!res && is_there && is_vector)
-			res = read_vector(m, &p, *at, err);
+			res = read_vector(m, &p, (float *)(void *)*at, err);
+		else if (!res && is_there && p.is_transposed)
+			res = read_transposed(m, &p, *at, stop, err);
 		else if (!res && is_there)
 			res = read_matrix(m, &p, *at, stop, err);
 		if (res)

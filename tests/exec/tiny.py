@@ -49,6 +49,45 @@ MODELS = {
         "F32",
     ),
     "mistral": ("MistralForCausalLM", {"sliding_window": 12}, "BF16"),
+    "qwen2": ("Qwen2ForCausalLM", {"tie_word_embeddings": True}, "BF16"),
+    "qwen2-sliding": (
+        "Qwen2ForCausalLM",
+        {"use_sliding_window": True, "sliding_window": 9,
+         "max_window_layers": 1},
+        "F16",
+    ),
+    "qwen3": ("Qwen3ForCausalLM", {"head_dim": 20}, "BF16"),
+    "gemma2": (
+        "Gemma2ForCausalLM",
+        {"head_dim": 16, "sliding_window": 10, "query_pre_attn_scalar": 24,
+         "attn_logit_softcapping": 5.0, "final_logit_softcapping": 20.0,
+         "tie_word_embeddings": True,
+         "hidden_activation": "gelu_pytorch_tanh"},
+        "BF16",
+    ),
+    "gemma3": (
+        "Gemma3ForCausalLM",
+        {"head_dim": 16, "sliding_window": 10, "query_pre_attn_scalar": 16,
+         "sliding_window_pattern": 3, "rope_local_base_freq": 500.0,
+         "rope_scaling": {"rope_type": "linear", "factor": 4.0},
+         "tie_word_embeddings": True,
+         "hidden_activation": "gelu_pytorch_tanh"},
+        "BF16",
+    ),
+    "phi3": (
+        "Phi3ForCausalLM",
+        {"partial_rotary_factor": 0.5, "pad_token_id": None},
+        "BF16",
+    ),
+    "gpt2": ("GPT2LMHeadModel", {}, "BF16"),
+}
+TYPES = {"Gemma3ForCausalLM": "gemma3_text", "GPT2LMHeadModel": "gpt2"}
+GPT2 = {
+    "n_embd": 48,
+    "n_layer": 3,
+    "n_head": 4,
+    "n_positions": 512,
+    "activation_function": "gelu_new",
 }
 
 PROMPT = "The fox said: 12 blue geese,  and \u00e9t\u00e9 \U0001f600!"
@@ -89,31 +128,66 @@ def tokenizer():
     }
 
 
+def linear(name, rows, cols, biased):
+    """A matrix and perhaps its bias, as name, shape and spread."""
+    yield name + ".weight", (rows, cols), 1.5 / math.sqrt(cols)
+    if biased:
+        yield name + ".bias", (rows,), 0.3
+
+
 def llama_tensors(c):
-    """Name, shape and spread of each tensor; the spread of a norm is about
-    1."""
+    """Name, shape and spread of each tensor; None: a norm's."""
+    kind = c["model_type"]
     width, ff = c["hidden_size"], c["intermediate_size"]
     dim = c.get("head_dim") or width // c["num_attention_heads"]
     q, kv = c["num_attention_heads"] * dim, c["num_key_value_heads"] * dim
+    biased = c.get("attention_bias")
     yield "model.embed_tokens.weight", (c["vocab_size"], width), 1
     for i in range(c["num_hidden_layers"]):
         at = f"model.layers.{i}."
-        for name, rows, cols, biased in (
-                ("self_attn.q_proj", q, width, "attention_bias"),
-                ("self_attn.k_proj", kv, width, "attention_bias"),
-                ("self_attn.v_proj", kv, width, "attention_bias"),
-                ("self_attn.o_proj", width, q, "attention_bias"),
-                ("mlp.gate_proj", ff, width, "mlp_bias"),
-                ("mlp.up_proj", ff, width, "mlp_bias"),
-                ("mlp.down_proj", width, ff, "mlp_bias")):
-            yield f"{at}{name}.weight", (rows, cols), 1.5 / math.sqrt(cols)
-            if c.get(biased):
-                yield f"{at}{name}.bias", (rows,), 0.3
+        if kind == "phi3":
+            yield from linear(at + "self_attn.qkv_proj", q + 2 * kv, width, 0)
+            yield from linear(at + "mlp.gate_up_proj", 2 * ff, width, 0)
+        else:
+            for name, rows in ("q", q), ("k", kv), ("v", kv):
+                yield from linear(f"{at}self_attn.{name}_proj", rows, width,
+                                  biased or kind == "qwen2")
+            for name in "gate", "up":
+                yield from linear(f"{at}mlp.{name}_proj", ff, width,
+                                  c.get("mlp_bias"))
+        yield from linear(at + "self_attn.o_proj", width, q, biased)
+        yield from linear(at + "mlp.down_proj", width, ff, c.get("mlp_bias"))
+        if kind in ("qwen3", "gemma3_text"):
+            yield at + "self_attn.q_norm.weight", (dim,), None
+            yield at + "self_attn.k_norm.weight", (dim,), None
+        if kind.startswith("gemma"):
+            yield at + "pre_feedforward_layernorm.weight", (width,), None
+            yield at + "post_feedforward_layernorm.weight", (width,), None
         yield at + "input_layernorm.weight", (width,), None
         yield at + "post_attention_layernorm.weight", (width,), None
     yield "model.norm.weight", (width,), None
     if not c["tie_word_embeddings"]:
         yield "lm_head.weight", (c["vocab_size"], width), 2 / math.sqrt(width)
+
+
+def gpt2_tensors(c):
+    width = c["n_embd"]
+    yield "transformer.wte.weight", (c["vocab_size"], width), 0.5
+    yield "transformer.wpe.weight", (c["n_positions"], width), 0.3
+    for i in range(c["n_layer"]):
+        at = f"transformer.h.{i}."
+        for name, n_in, n_out in (("attn.c_attn", width, 3 * width),
+                                  ("attn.c_proj", width, width),
+                                  ("mlp.c_fc", width, 4 * width),
+                                  ("mlp.c_proj", 4 * width, width)):
+            yield (f"{at}{name}.weight", (n_in, n_out),
+                   1.5 / math.sqrt(n_in))
+            yield f"{at}{name}.bias", (n_out,), 0.3
+        for name in "ln_1", "ln_2":
+            yield f"{at}{name}.weight", (width,), None
+            yield f"{at}{name}.bias", (width,), 0.2
+    yield "transformer.ln_f.weight", (width,), None
+    yield "transformer.ln_f.bias", (width,), 0.2
 
 
 def pack(values, dtype):
@@ -128,10 +202,10 @@ def pack(values, dtype):
     return bytes(out)
 
 
-def write_safetensors(path, tensors, dtype, rng):
+def write_safetensors(path, tensors, dtype, rng, mean):
     header, data, off = {}, [], 0
     for name, shape, spread in tensors:
-        values = [rng.gauss(0, spread) if spread else rng.gauss(1, 0.2)
+        values = [rng.gauss(0, spread) if spread else rng.gauss(mean, 0.2)
                   for _ in range(math.prod(shape))]
         data.append(pack(values, dtype))
         header[name] = {"dtype": dtype, "shape": shape,
@@ -147,17 +221,21 @@ def write(name, folder):
     class_name, changes, dtype = MODELS[name]
     os.makedirs(folder, exist_ok=True)
     n_vocab, tok = tokenizer()
-    config = {"architectures": [class_name],
-              "model_type": class_name.replace("ForCausalLM", "").lower(),
+    kind = TYPES.get(class_name) or class_name[:-len("ForCausalLM")].lower()
+    config = {"architectures": [class_name], "model_type": kind,
               "torch_dtype": {"BF16": "bfloat16", "F16": "float16",
                               "F32": "float32"}[dtype],
               "vocab_size": n_vocab, "bos_token_id": None,
-              "eos_token_id": n_vocab - 1, **BASE, **changes}
+              "eos_token_id": n_vocab - 1,
+              **(GPT2 if kind == "gpt2" else BASE), **changes}
+    tensors = gpt2_tensors if kind == "gpt2" else llama_tensors
+    # Gemma's norms have what is added to 1.
+    mean = 0 if kind.startswith("gemma") else 1
     for file, content in (("config.json", config), ("tokenizer.json", tok)):
         with open(os.path.join(folder, file), "w", encoding="utf-8") as out:
             json.dump(content, out, ensure_ascii=False, indent=1)
     write_safetensors(os.path.join(folder, "model.safetensors"),
-                      llama_tensors(config), dtype, random.Random(name))
+                      tensors(config), dtype, random.Random(name), mean)
 
 
 def main():

@@ -162,6 +162,37 @@ static void check_rest(const struct bsx_kernels *k, size_t n)
 				 (double)want[i]) < 1e-6);
 	}
 
+	memcpy(want, a, n * sizeof(*a));
+	memcpy(have, a, n * sizeof(*a));
+	s->gelu_mul(want, b, n);
+	k->gelu_mul(have, b, n);
+	assert_same(have, want, n + 1);
+	for (i = 0; i < n; i++) {
+		double x = (double)a[i], y = x + 0.044715 * x * x * x;
+
+		assert_true(fabs(x / 2 * (1 + tanh(sqrt(2 / M_PI) * y)) *
+					 (double)b[i] -
+				 (double)want[i]) < 1e-6);
+	}
+	memcpy(want, a, n * sizeof(*a));
+	memcpy(have, a, n * sizeof(*a));
+	s->gelu(want, n);
+	k->gelu(have, n);
+	assert_same(have, want, n + 1);
+
+	memcpy(want, a, n * sizeof(*a));
+	memcpy(have, a, n * sizeof(*a));
+	s->soft_cap(want, n, 2, 3);
+	k->soft_cap(have, n, 2, 3);
+	assert_same(have, want, n + 1);
+	for (i = 0; i < n; i++)
+		assert_true(fabs(3 * tanh(2 * (double)a[i] / 3) -
+				 (double)want[i]) < 1e-6);
+
+	s->layer_norm(want, a, b, v, n, 1e-5f);
+	k->layer_norm(have, a, b, v, n, 1e-5f);
+	assert_same(have, want, n + 1);
+
 	s->mix(want, a, n < 7 ? n : 7, v, n, n);
 	k->mix(have, a, n < 7 ? n : 7, v, n, n);
 	assert_same(have, want, n + 1);
