@@ -40,7 +40,9 @@ static bool normalize(const struct bsx_tokenizer *t, const char *s, size_t len,
 		const struct bsx_normal *n = &t->normal[i];
 		struct bsx_text out = { 0 };
 
-		if (n->from)
+		if (!n->to)
+			ok = bsx_text_add_composed(&out, ret->s, ret->len);
+		else if (n->from)
 			ok = replace_all(&out, ret->s, ret->len, n);
 		else
 			ok = bsx_text_add_string(&out, n->to) &&

@@ -43,6 +43,9 @@ unsigned bsx_utf8_put(char *buf, uint32_t c);
  * together as one error; *ret_is_cut: they may still become one. */
 unsigned bsx_utf8_bad(const char *s, size_t len, bool *ret_is_cut);
 
+/* Add s[len], in valid UTF-8, in normalisation form C.  false: no memory. */
+bool bsx_text_add_composed(struct bsx_text *t, const char *s, size_t len);
+
 /* White space as Unicode has it. */
 bool bsx_is_space(uint32_t c);
 

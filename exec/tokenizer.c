@@ -428,6 +428,10 @@ static enum bsx_result read_normalizer(struct bsx_tokenizer *t,
 
 	if (t->n_normal == BSX_MAX_STEPS)
 		return refuse(err, "there are too many normalizers");
+	if (!strcmp(type, "NFC")) {
+		t->n_normal++;
+		return BSX_OK;
+	}
 	if (!strcmp(type, "Prepend")) {
 		t->n_normal++;
 		return copy(&n->to, text_of(part, "prepend"), err);

@@ -41,7 +41,7 @@ struct bsx_finder {
 
 struct bsx_normal {
 	char *from; /* NULL: 'to' is put in front; owned */
-	char *to; /* owned */
+	char *to; /* NULL: form C; owned */
 };
 
 struct bsx_tokenizer {

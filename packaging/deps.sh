@@ -16,7 +16,8 @@
 set -eu
 
 build="gcc libc6-dev make cmake pkg-config libzstd-dev libxxhash-dev
-	libssl-dev libcjson-dev libpcre2-dev libfuse3-dev liburing-dev"
+	libssl-dev libcjson-dev libpcre2-dev libutf8proc-dev
+	libfuse3-dev liburing-dev"
 run="fuse3 python3 python3-venv ca-certificates"
 # libclang-rt is what clang's sanitizers and libFuzzer are linked from.
 test="libcmocka-dev clang clang-format libclang-rt-14-dev squashfs-tools

@@ -15,7 +15,7 @@ set -eu
 
 packages="libc6 libc6-dev linux-libc-dev libgcc-s1 libcrypt-dev
 	libzstd1 libzstd-dev libxxhash0 libxxhash-dev libssl3 libssl-dev
-	libcjson1 libcjson-dev libpcre2-8-0 libpcre2-dev libcmocka0 libcmocka-dev libfuse3-3 libfuse3-dev
+	libcjson1 libcjson-dev libpcre2-8-0 libpcre2-dev libutf8proc2 libutf8proc-dev libcmocka0 libcmocka-dev libfuse3-3 libfuse3-dev
 	liburing2 liburing-dev"
 
 [ $# -eq 1 ] || {

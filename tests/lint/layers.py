@@ -40,6 +40,7 @@ ONLY = [
         r"codec/safetensors\.c|codec/upstream/.*|exec/(hparams|tokenizer)\.c",
     ),
     (r"pcre2.*", r"exec/pretoken\.c"),
+    (r"utf8proc\.h", r"exec/compose\.c"),
     (r"liburing.*", r"fs/uring\.c"),
     (r"fuse.*", r"fs/(session|inode)\.c|fs/fuse_ops\.[ch]"),
     (r"cuda.*", r".*/cuda/.*"),

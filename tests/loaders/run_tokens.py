@@ -128,6 +128,12 @@ def forms():
                                        [("<s>", llama3.token_to_id("<s>"))])])
     yield "llama3", llama3
 
+    qwen = byte_level(pre.Sequence(
+        [pre.Split(Regex(GPT4.replace(r"{1,3}", "")), "isolated"),
+         pre.ByteLevel(add_prefix_space=False, use_regex=False)]))
+    qwen.normalizer = norm.NFC()
+    yield "qwen", qwen
+
     llama2 = Tokenizer(models.BPE(unk_token="<unk>"))
     llama2.normalizer = norm.Sequence(
         [norm.Prepend("\u2581"), norm.Replace(" ", "\u2581")])
