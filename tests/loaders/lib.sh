@@ -3,10 +3,10 @@
 #
 # lib.sh - what the loader tests share; sourced, not run
 #
-# Each test compresses real weights into a store, mounts it and reads it with
+# Each test compresses weights into a store, mounts it and reads it with
 # programs that know nothing of us.  Gives $work (a folder of its own, removed
-# at the end), $here, $bigsmall, $python (of the environment with the loaders),
-# $corpus, and the words below.  A test ends with `finish`.
+# at the end), $here, $bin, $bigsmall, $python (with the loaders, after
+# need_loaders), $corpus, and the words below.  A test ends with `finish`.
 
 set -u
 
@@ -73,10 +73,7 @@ finish() {
 command -v fusermount3 >/dev/null ||
 	skip "fusermount3 is not installed: apt install fuse3"
 
-venv=$(sh "$here/make_venv.sh") || die "there are no loaders to test with"
-# shellcheck disable=SC2034 # for the tests
-python=$venv/bin/python
-
+python=python3
 work=$(mktemp -d "${TMPDIR:-/tmp}/bigsmall-load.XXXXXX") || exit 1
 
 # daemons: the processes of ours that serve a store under $work
@@ -112,13 +109,13 @@ no_daemon() {
 	[ -z "$(daemons "$1")" ]
 }
 
-# mount_store STORE DIR: mounted when this returns
+# mount_store STORE DIR [OPTION]...: mounted when this returns
 mount_store() {
 	mkdir -p "$2"
 	mounts="$mounts $2"
-	"$bin/mount.bigsmall" "$1" "$2" >"$work/mount.log" 2>&1 </dev/null || {
+	"$bin/mount.bigsmall" "$@" >"$work/mount.log" 2>&1 </dev/null || {
 		cat "$work/mount.log"
-		die "mount.bigsmall $1 $2: exit $?"
+		die "mount.bigsmall $*: exit $?"
 	}
 	is_mounted "$2" || die "$2 is not mounted after mount.bigsmall came back"
 	[ -n "$(daemons "$1")" ] || fail "nobody serves $2"
@@ -156,15 +153,48 @@ trap clean_up EXIT
 trap 'exit 1' HUP INT TERM
 cd "$work" || exit 1
 
-# need_corpus: the weights are in $corpus; need_models: and in $corpus/models
-need_corpus() {
-	make_corpus "$corpus/corpus.ready" --no-smollm2
+# need_loaders: $python is that of the environment with the loaders
+need_loaders() {
+	venv=$(sh "$here/make_venv.sh") || die "there are no loaders to test with"
+	python=$venv/bin/python
 }
 
+# need_models: the directories of real models are in $corpus/models
 need_models() {
-	make_corpus "$corpus/models.ready" --models
+	need_loaders
+	make_corpus "$corpus/models.ready" --models ||
+		die "the models could not be made"
 }
 
+# need_weights DTYPE...: plain/DTYPE.safetensors is a file of bf16, f16 or f32
+# weights, real ones; generated ones where those cannot be had
+need_weights() {
+	real=$corpus
+	[ -e "$corpus/corpus.ready" ] ||
+		(need_loaders && make_corpus "$corpus/corpus.ready" \
+			--no-smollm2) || {
+		echo "there are no real weights: generated ones are read"
+		real=
+	}
+	mkdir -p plain
+	for dtype; do
+		case $real,$dtype in
+		,*)
+			python3 "$root/tests/cli/make_model.py" \
+				"plain/$dtype.safetensors" 40001 1 \
+				"$(echo "$dtype" | tr bf BF)" || exit 1
+			continue
+			;;
+		*,bf16) name=minilm-l6-v2-bf16-rounded ;;
+		*,f16) name=whisper-tiny-f16 ;;
+		*,f32) name=minilm-l6-v2-f32 ;;
+		esac
+		cp -p "$real/$name.safetensors" "plain/$dtype.safetensors" ||
+			exit 1
+	done
+}
+
+# make_corpus MARK OPTION...: corpus.py makes it, unless MARK says that it did
 make_corpus() {
 	ready=$1
 	shift
@@ -178,7 +208,7 @@ make_corpus() {
 			exit 1
 		}
 		: >"$ready"
-	) 9>"$corpus/lock" || die "the weights could not be made"
+	) 9>"$corpus/lock"
 }
 
 # store DIR STORE: STORE is DIR with its .safetensors compressed

@@ -7,11 +7,8 @@
 
 . "$(dirname "$0")/lib.sh"
 
-need_corpus
-mkdir plain
 # The second file has no page-aligned end, nor tensors that begin on pages.
-cp -p "$corpus/minilm-l6-v2-bf16-rounded.safetensors" \
-	"$corpus/whisper-tiny-f16.safetensors" plain/ || exit 1
+need_weights bf16 f16
 store plain store
 mount_store "$work/store" "$work/mnt"
 for file in plain/*; do
@@ -23,7 +20,7 @@ for file in plain/*; do
 done
 
 # Two processes on one file, one mapped, one reading; both from the start.
-file=minilm-l6-v2-bf16-rounded.safetensors
+file=bf16.safetensors
 "$python" "$here/reads.py" mmap_shared "plain/$file" "mnt/$file" >one 2>&1 &
 one=$!
 "$python" "$here/reads.py" pread_threads "plain/$file" "mnt/$file" >two 2>&1 &

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """safetensors_load.py - load two files with safetensors, compare all bits
 
-usage: safetensors_load.py WAY ORIGINAL MOUNTED
+usage: safetensors_load.py ORIGINAL MOUNTED WAY...
 
 WAY is one of safe_open_numpy, safe_open_torch, load_file_numpy,
 load_file_torch, get_slice.  Exit 1: a tensor, a name or the metadata differs.
@@ -61,27 +61,27 @@ def sliced(path):
                 yield (name, "column", lo, hi), bits(part[:, lo:hi])
 
 
-def main():
-    way, original, mounted = sys.argv[1:]
+def load(path, way):
     if way == "get_slice":
-        load = sliced
-    else:
-        fn, framework = way.rsplit("_", 1)
-        framework = {"numpy": "np", "torch": "pt"}[framework]
-        def load(path):
-            return {"safe_open": opened, "load_file": loaded}[fn](
-                path, framework)
-    with open(mounted, "rb") as f:  # the kernel's copy is of no use to us
-        os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    n = 0
-    want, have = load(original), load(mounted)
-    for a, b in zip(want, have, strict=True):
-        if a != b:
-            sys.exit(f"{mounted}: {a[0]} differs from {original}")
-        n += 1
-    if n < 10:
-        sys.exit(f"{original}: only {n} tensors")
-    print(f"{mounted}: {n} equal")
+        return sliced(path)
+    fn, framework = way.rsplit("_", 1)
+    framework = {"numpy": "np", "torch": "pt"}[framework]
+    return {"safe_open": opened, "load_file": loaded}[fn](path, framework)
+
+
+def main():
+    original, mounted = sys.argv[1:3]
+    for way in sys.argv[3:]:
+        with open(mounted, "rb") as f:  # the kernel's copy is of no use to us
+            os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        n = 0
+        for a, b in zip(load(original, way), load(mounted, way), strict=True):
+            if a != b:
+                sys.exit(f"{mounted}: {way}: {a[0]} differs from {original}")
+            n += 1
+        if n < 5:
+            sys.exit(f"{original}: only {n} tensors")
+        print(f"{mounted}: {way}: {n} equal")
 
 
 main()

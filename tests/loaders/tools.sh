@@ -6,11 +6,9 @@
 
 . "$(dirname "$0")/lib.sh"
 
-need_corpus
-name=minilm-l6-v2-bf16-rounded.safetensors
-original=$corpus/$name
-mkdir plain
-cp -p "$original" plain/ || exit 1
+need_weights bf16
+name=bf16.safetensors
+original=$work/plain/$name
 store plain store
 mount_store "$work/store" "$work/mnt"
 mounted=$work/mnt/$name
