@@ -237,3 +237,50 @@ check() {
 		return 1
 	fi
 }
+
+# stat_of KEY DIR: a number of the statistics of the mount at DIR
+stat_of() {
+	sed -n "s/^ *\"$1\": \([0-9]*\),*\$/\1/p" "$2/.bigsmall/stats"
+}
+
+# all_once WHAT STORE [OPTION]... -- COMMAND...: with STORE mounted anew at mnt
+# COMMAND succeeds, and each chunk in STORE is decoded once by it.  Repeated if
+# somebody drops the machine's page cache meanwhile: what was in it has to be
+# decoded again then.
+all_once() {
+	what=$1
+	once_store=$2
+	options=
+	shift 2
+	while [ "$1" != -- ]; do
+		options="$options $1"
+		shift
+	done
+	shift
+	chunks=0
+	for file in "$once_store"/*.bs; do
+		n=$("$bigsmall" info --json "$file" |
+			sed -n 's/^ *"chunks": \([0-9]*\),*$/\1/p')
+		chunks=$((chunks + n))
+	done
+	[ "$chunks" -gt 20 ] || fail "$what: only $chunks chunks in $once_store"
+	for _ in 1 2 3 4 5 6 7 8; do
+		drops=$(dropped_caches)
+		# shellcheck disable=SC2086 # several options
+		mount_store "$once_store" "$work/mnt" $options
+		check "$what" "$@"
+		code=$?
+		decodes=$(stat_of decodes "$work/mnt")
+		redecodes=$(stat_of redecodes "$work/mnt")
+		unmount "$work/mnt"
+		[ "$code" -eq 0 ] || return
+		[ "$decodes,$redecodes" = "$chunks,0" ] && return
+		[ "$drops" = "$(dropped_caches)" ] && break
+		echo "$what: again: the page cache was dropped meanwhile"
+	done
+	fail "$what: $decodes decodes of $chunks chunks, $redecodes again"
+}
+
+dropped_caches() {
+	sed -n 's/^drop_pagecache //p' /proc/vmstat
+}
