@@ -22,7 +22,7 @@ run="fuse3 python3 python3-venv ca-certificates"
 # libclang-rt is what clang's sanitizers and libFuzzer are linked from.
 test="libcmocka-dev clang clang-format libclang-rt-14-dev squashfs-tools
 	squashfuse zstd attr mandoc shellcheck systemd
-	bash zsh fish"
+	bash zsh fish rsync git busybox"
 cross="gcc-aarch64-linux-gnu qemu-user"
 
 want=
