@@ -6,6 +6,9 @@
  * can be trusted: extents lie in their blobs, blobs' chunks are numbered
  * without gaps, members' extents cover them.  Pages are read and checked when
  * asked for.  What the checks establish is docs/format.md 3 to 7, in its order.
+ *
+ * A file of BigSmall (Python) gets a directory of the same form, made from its
+ * header when it is opened: one member, a blob a tensor.  Its pages hold nothing.
  */
 
 #ifndef _GNU_SOURCE
@@ -20,6 +23,7 @@
 #include "format.h"
 #include "paths.h"
 #include "superblock.h"
+#include "upstream/upstream.h"
 
 #include <stdlib.h>
 
@@ -34,6 +38,10 @@ struct bs_archive {
 	uint8_t *pages;
 	uint64_t names_len;
 	size_t mem;
+
+	/* Of an upstream's file alone. */
+	struct bs_up_file up; /* owned */
+	uint64_t whole_max;
 };
 
 struct bs_page {
@@ -49,8 +57,16 @@ enum bs_result bs_peek(const struct bs_source *src, struct bs_summary *ret,
 		       struct bs_error *err)
 {
 	struct bs_superblock sb;
-	enum bs_result res = bs_superblock_read(src, &sb, err);
+	struct bs_up_file up;
+	enum bs_result res;
 
+	if (bs_up_is_file(src)) {
+		res = bs_up_file_open(&up, src, err);
+		*ret = up.summary;
+		bs_up_file_close(&up);
+		return res;
+	}
+	res = bs_superblock_read(src, &sb, err);
 	*ret = sb.summary;
 	return res;
 }
@@ -395,12 +411,139 @@ static enum bs_result check_members(const struct bs_archive *ar,
 	return ar->sb.summary.is_bundle ? check_links(ar, err) : BS_OK;
 }
 
+/* ---- A directory for an upstream's file --------------------------------- */
+
+/* All chunks are in one page. */
+#define UPSTREAM_RECORDS_LOG2 63
+
+/* Tensors of up to this length are kept whole unless the caller has a word. */
+#define WHOLE_MAX (UINT64_C(1) << 20)
+
+static void make_blob(struct bs_archive *ar, uint64_t i, uint64_t len,
+		      uint8_t dtype)
+{
+	uint64_t n = div_up(len, UP_CHUNK);
+	uint8_t *b = ar->blobs + i * BLOB_LEN;
+
+	put_u64(b + BLOB_LENGTH, len);
+	put_u64(b + BLOB_FIRST_CHUNK, ar->sb.n_chunks);
+	put_u64(b + BLOB_CHUNK_COUNT, n);
+	put_u64(b + BLOB_FIRST_CHUNK_LENGTH, len < UP_CHUNK ? len : UP_CHUNK);
+	b[BLOB_CHUNK_SIZE_LOG2] = UP_CHUNK_LOG2;
+	b[BLOB_DTYPE] = dtype;
+	put_u32(b + BLOB_BASE, NO_BASE);
+	put_u64(b + BLOB_MODEL, i);
+	ar->sb.n_chunks += n;
+}
+
+static void make_member(struct bs_archive *ar)
+{
+	uint64_t i;
+
+	ar->members[MEMBER_TYPE] = BS_MEMBER_FILE;
+	put_u32(ar->members + MEMBER_MODE, ar->sb.summary.mode);
+	put_u64(ar->members + MEMBER_SIZE, ar->sb.summary.size);
+	put_u64(ar->members + MEMBER_EXTENT_COUNT, ar->sb.n_extents);
+	for (i = 0; i < ar->sb.n_extents; i++) {
+		const struct bs_extent *e = &ar->up.extents[i];
+		uint8_t *b = ar->extents + i * EXTENT_LEN;
+
+		put_u64(b + EXTENT_FILE_OFFSET, e->off);
+		put_u64(b + EXTENT_LENGTH, e->len);
+		put_u64(b + EXTENT_BLOB, e->blob);
+		put_u64(b + EXTENT_BLOB_OFFSET, e->blob_off);
+	}
+}
+
+static enum bs_result make_directory(struct bs_archive *ar,
+				     struct bs_error *err)
+{
+	struct bs_up_file *up = &ar->up;
+	enum bs_result res;
+	size_t i;
+
+	res = bs_up_file_open(up, &ar->src, err);
+	if (res)
+		return res;
+	ar->sb.summary = up->summary;
+	ar->sb.page_records_log2 = UPSTREAM_RECORDS_LOG2;
+	ar->sb.n_blobs = up->n_tensors + 1;
+	ar->sb.n_extents = up->n_extents;
+	ar->sb.n_pool_pages = 1; /* that models seem to be in */
+	ar->n_pages = 1;
+	ar->whole_max = WHOLE_MAX;
+	ar->members = calloc(1, MEMBER_LEN);
+	ar->extents = calloc(ar->sb.n_extents, EXTENT_LEN);
+	ar->names = calloc(1, 1);
+	ar->blobs = calloc(ar->sb.n_blobs, BLOB_LEN);
+	if (!ar->members || !ar->extents || !ar->names || !ar->blobs)
+		return bs_fail(err, BS_ERR_NOMEM, 0, "out of memory");
+	ar->mem += MEMBER_LEN + ar->sb.n_extents * EXTENT_LEN +
+		   ar->sb.n_blobs * (BLOB_LEN + sizeof(*up->tensors)) +
+		   up->head_len;
+	make_blob(ar, 0, up->head_len, BS_DTYPE_BYTES);
+	for (i = 0; i < up->n_tensors; i++)
+		make_blob(ar, i + 1, up->tensors[i].raw_len,
+			  up->tensors[i].dtype);
+	make_member(ar);
+	free(up->extents);
+	up->extents = NULL;
+	return BS_OK;
+}
+
+void bs_archive_keep_whole(struct bs_archive *ar, uint64_t len)
+{
+	ar->whole_max = len;
+}
+
+enum bs_result bs_archive_load_upstream(struct bs_up_model **ret,
+					const struct bs_archive *ar,
+					uint64_t blob)
+{
+	if (!blob)
+		return bs_up_model_of_bytes(ret, ar->up.head);
+	return bs_up_model_load(ret, &ar->up.tensors[blob - 1], &ar->src,
+				ar->whole_max);
+}
+
+int bs_archive_upstream(const struct bs_archive *ar, uint64_t blob,
+			struct bs_upstream *ret)
+{
+	const struct bs_up_tensor *t;
+
+	if (!ar->sb.summary.is_upstream || !blob)
+		return 0;
+	t = &ar->up.tensors[blob - 1];
+	ret->codec = t->codec->name;
+	ret->stored_off = t->span.off;
+	ret->stored_len = t->span.len;
+	memcpy(ret->md5, t->md5, sizeof(ret->md5));
+	return 1;
+}
+
+enum bs_result bs_upstream_decode(const struct bs_archive *ar, uint64_t blob,
+				  int (*take)(void *ctx, uint64_t off,
+					      const void *data, size_t len),
+				  void *ctx)
+{
+	if (!ar->sb.summary.is_upstream)
+		return BS_ERR_PARAM;
+	if (!blob)
+		return take(ctx, 0, ar->up.head, ar->up.head_len) ? BS_ERR_IO
+								  : BS_OK;
+	return bs_up_tensor_decode(&ar->up.tensors[blob - 1], &ar->src, take,
+				   ctx);
+}
+
+/* ---- Opening ------------------------------------------------------------- */
+
 enum bs_result bs_archive_open(struct bs_archive **ret,
 			       const struct bs_source *src,
 			       struct bs_error *err)
 {
 	struct bs_archive *ar;
 	enum bs_result res;
+	bool is_upstream = bs_up_is_file(src);
 
 	*ret = NULL;
 	ar = calloc(1, sizeof(*ar));
@@ -408,12 +551,15 @@ enum bs_result bs_archive_open(struct bs_archive **ret,
 		return bs_fail(err, BS_ERR_NOMEM, 0, "out of memory");
 	ar->src = *src;
 	ar->mem = sizeof(*ar);
-	res = bs_superblock_read(src, &ar->sb, err);
-	if (!res)
+	if (is_upstream)
+		res = make_directory(ar, err);
+	else
+		res = bs_superblock_read(src, &ar->sb, err);
+	if (!res && !is_upstream)
 		res = load_directory(ar, err);
 	if (!res)
 		res = check_blobs(ar, err);
-	if (!res)
+	if (!res && !is_upstream)
 		res = check_pages(ar, err);
 	if (!res)
 		res = check_members(ar, err);
@@ -434,6 +580,7 @@ void bs_archive_close(struct bs_archive *ar)
 	free(ar->names);
 	free(ar->blobs);
 	free(ar->pages);
+	bs_up_file_close(&ar->up);
 	free(ar);
 }
 
@@ -642,16 +789,21 @@ static bool record_holds(const struct bs_archive *ar, const struct bs_chunk *c,
 enum bs_result bs_page_load(const struct bs_archive *ar, uint64_t page,
 			    struct bs_page **ret, struct bs_error *err)
 {
+	bool is_upstream = ar->sb.summary.is_upstream;
 	const uint8_t *rec = ar->pages + page * PAGE_RECORD_LEN;
-	uint32_t len = get_u32(rec + PAGE_LENGTH);
+	uint32_t len = is_upstream ? 0 : get_u32(rec + PAGE_LENGTH);
 	struct bs_page *p;
 	enum bs_result res;
 	uint64_t i;
 
 	*ret = NULL;
-	p = malloc(sizeof(*p) + len);
+	p = calloc(1, sizeof(*p) + len);
 	if (!p)
 		return bs_fail(err, BS_ERR_NOMEM, 0, "out of memory");
+	if (is_upstream) {
+		*ret = p;
+		return BS_OK;
+	}
 	p->first = page << ar->sb.page_records_log2;
 	p->n = len / CHUNK_LEN;
 	res = read_checked(&ar->src, p->records, len,
@@ -697,6 +849,13 @@ void bs_page_chunk(const struct bs_archive *ar, const struct bs_page *page,
 	bs_archive_blob(ar, ret->blob, &blob);
 	bs_blob_chunk_range(&blob, chunk, &ret->blob_off, &raw_len);
 	ret->raw_len = (uint32_t)raw_len;
+	if (ar->sb.summary.is_upstream) {
+		ret->stored_len = 0;
+		ret->stored_off = 0;
+		ret->coding = BS_CODING_UPSTREAM;
+		ret->raw_sum = ret->stored_sum = 0;
+		return;
+	}
 	ret->stored_len = get_u32(b + CHUNK_STORED_LENGTH);
 	ret->stored_off = get_u64(b + CHUNK_OFFSET);
 	ret->coding = b[CHUNK_CODING];

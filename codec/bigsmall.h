@@ -40,7 +40,6 @@ enum bs_result {
 	BS_ERR_MAGIC = 10, /* not a container of ours */
 	BS_ERR_VERSION = 11, /* ours, but of a version this library lacks */
 	BS_ERR_FEATURE = 12, /* needs a feature this library lacks */
-	BS_ERR_UPSTREAM = 13, /* a BGSM or BGSD file of BigSmall (Python) */
 
 	BS_ERR_TRUNCATED = 20, /* the file ends before its index says */
 	BS_ERR_CORRUPT = 21, /* a field contradicts the format */
@@ -97,6 +96,8 @@ enum bs_digest {
 struct bs_summary {
 	uint16_t version;
 	uint8_t is_bundle; /* a directory of members, not a single file */
+	/* A file of BigSmall (Python), which has neither mode nor time. */
+	uint8_t is_upstream;
 	uint8_t digest_alg; /* enum bs_digest of 'digest' */
 	uint32_t mode; /* st_mode permission bits of a single file, or of the
 			* directory that a bundle was */
@@ -113,7 +114,7 @@ struct bs_summary {
 /*
  * Read and check one superblock: the first, or the copy at the end where the
  * first is damaged.  One pread of 4 KiB in the good case.  BS_ERR_MAGIC: not
- * ours; BS_ERR_UPSTREAM: BigSmall (Python)'s.
+ * ours.  Of a file of BigSmall (Python) its header is read and checked whole.
  */
 enum bs_result bs_peek(const struct bs_source *src, struct bs_summary *ret,
 		       struct bs_error *err);
@@ -129,6 +130,14 @@ struct bs_archive;
 enum bs_result bs_archive_open(struct bs_archive **ret,
 			       const struct bs_source *src,
 			       struct bs_error *err);
+
+/*
+ * Of a file of BigSmall (Python) nothing tells damage but a tensor's MD5, so that a
+ * tensor is decoded whole before any of its bytes can be had: bs_model_load() does
+ * that, and keeps the bytes of one of up to 'len' bytes (1 MiB unless this is
+ * called), else the decoder's states.  Before the archive is shared.
+ */
+void bs_archive_keep_whole(struct bs_archive *ar, uint64_t len);
 
 /* Release an archive.  NULL is allowed. */
 void bs_archive_close(struct bs_archive *ar);
@@ -252,6 +261,9 @@ enum bs_coding {
 	BS_CODING_CONSTANT = 1,
 	BS_CODING_ZSTD = 2,
 	BS_CODING_PLANES = 3,
+	/* Of BigSmall (Python): its model decodes it and finds what is stored;
+	 * stored_len is 0. */
+	BS_CODING_UPSTREAM = 255,
 };
 
 struct bs_chunk {
@@ -275,7 +287,8 @@ void bs_page_chunk(const struct bs_archive *ar, const struct bs_page *page,
 
 struct bs_model; /* decoding tables and classes, built; immutable */
 
-/* Load what bs_blob.model names and build its tables.  The caller owns *ret. */
+/* Load what bs_blob.model names and build its tables.  The caller owns *ret; the
+ * archive outlives it. */
 enum bs_result bs_model_load(const struct bs_archive *ar, uint64_t model,
 			     struct bs_model **ret, struct bs_error *err);
 size_t bs_model_mem(const struct bs_model *model);
@@ -289,9 +302,10 @@ void bs_workspace_free(struct bs_workspace *ws);
 /*
  * Decode 'stored' (chunk->stored_len bytes) into 'dst', which has room for
  * exactly chunk->raw_len bytes, and compare its checksum.  'blob' is the
- * chunk's; 'model' is the blob's, or NULL where the chunk's coding is not
- * BS_CODING_PLANES.  Allocates nothing.  On failure the contents of 'dst' are
- * undefined and must not be served.
+ * chunk's; 'model' is the blob's, or NULL where the chunk's coding is neither
+ * BS_CODING_PLANES nor BS_CODING_UPSTREAM.  Allocates nothing, but for the latter
+ * where the workspace was in another tensor before.  On failure the contents of
+ * 'dst' are undefined and must not be served.
  */
 enum bs_result bs_chunk_decode(const struct bs_chunk *chunk,
 			       const struct bs_blob *blob,
@@ -302,6 +316,32 @@ enum bs_result bs_chunk_decode(const struct bs_chunk *chunk,
 /* Check the stored bytes alone: BS_OK or BS_ERR_CHECKSUM. */
 enum bs_result bs_chunk_check_stored(const struct bs_chunk *chunk,
 				     const void *stored);
+
+/* ---- Reading: files of BigSmall (Python) -------------------------------- */
+
+#define BS_MD5_LEN 16
+
+/* How that file has a blob. */
+struct bs_upstream {
+	const char *codec; /* "bf16_se_rans"; borrowed */
+	uint64_t stored_off;
+	uint64_t stored_len;
+	uint8_t md5[BS_MD5_LEN]; /* of the blob's bytes */
+};
+
+/* 1, or 0 where the blob is not stored: it is the header that is made up. */
+int bs_archive_upstream(const struct bs_archive *ar, uint64_t blob,
+			struct bs_upstream *ret);
+
+/*
+ * Decode a blob in one go: 'take' gets its bytes in order, before it is known
+ * whether they are good, which BS_OK says at the end.  What 'take' returns, if not
+ * 0, ends it with BS_ERR_IO.
+ */
+enum bs_result bs_upstream_decode(const struct bs_archive *ar, uint64_t blob,
+				  int (*take)(void *ctx, uint64_t off,
+					      const void *data, size_t len),
+				  void *ctx);
 
 /* ---- Writing ------------------------------------------------------------ */
 

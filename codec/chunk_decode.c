@@ -15,6 +15,7 @@
 #include "checksum.h"
 #include "kernels.h"
 #include "model.h"
+#include "upstream/tensor.h"
 #include "workspace.h"
 
 #include <assert.h>
@@ -630,6 +631,10 @@ static enum bs_result decode(const struct bs_chunk *chunk,
 				      chunk->stored_len);
 	case BS_CODING_PLANES:
 		return decode_planes(chunk, blob, model, ws, stored, dst);
+	case BS_CODING_UPSTREAM:
+		CHECK(model && model->up);
+		return bs_up_model_decode(model->up, &ws->cursor,
+					  chunk->blob_off, chunk->raw_len, dst);
 	}
 	return BS_ERR_CORRUPT;
 }
@@ -645,7 +650,9 @@ enum bs_result bs_chunk_decode(const struct bs_chunk *chunk,
 	res = decode(chunk, blob, model, ws, stored, dst);
 	if (res)
 		return res;
-	if (bs_xxh3_64(dst, chunk->raw_len) != chunk->raw_sum)
+	/* Of upstream's the model knows the checksums. */
+	if (chunk->coding != BS_CODING_UPSTREAM &&
+	    bs_xxh3_64(dst, chunk->raw_len) != chunk->raw_sum)
 		return BS_ERR_CHECKSUM;
 	return BS_OK;
 }
@@ -653,7 +660,8 @@ enum bs_result bs_chunk_decode(const struct bs_chunk *chunk,
 enum bs_result bs_chunk_check_stored(const struct bs_chunk *chunk,
 				     const void *stored)
 {
-	if (bs_xxh3_64(stored, chunk->stored_len) != chunk->stored_sum)
+	if (chunk->coding != BS_CODING_UPSTREAM &&
+	    bs_xxh3_64(stored, chunk->stored_len) != chunk->stored_sum)
 		return BS_ERR_CHECKSUM;
 	return BS_OK;
 }

@@ -26,8 +26,6 @@ static const struct {
 	  "a container of a version this program cannot read" },
 	{ BS_ERR_FEATURE, EIO, "BS_ERR_FEATURE",
 	  "a container with a feature this program lacks" },
-	{ BS_ERR_UPSTREAM, EIO, "BS_ERR_UPSTREAM",
-	  "a file of BigSmall (Python)" },
 	{ BS_ERR_TRUNCATED, EIO, "BS_ERR_TRUNCATED",
 	  "the file is shorter than it should be" },
 	{ BS_ERR_CORRUPT, EIO, "BS_ERR_CORRUPT",

@@ -13,6 +13,7 @@
 #include "bits.h"
 #include "error.h"
 #include "plain.h"
+#include "upstream/tensor.h"
 
 #include <stdlib.h>
 
@@ -360,6 +361,24 @@ static enum bs_result model_load(struct bs_model *m, struct pool *pool,
 	return planes_load(m, pool, refs);
 }
 
+static enum bs_result load_upstream(struct bs_model *m,
+				    const struct bs_archive *ar, uint64_t blob,
+				    struct bs_error *err)
+{
+	enum bs_result res = bs_archive_load_upstream(&m->up, ar, blob);
+
+	if (res == BS_ERR_CHECKSUM)
+		return bs_fail(err, res, 0,
+			       "the tensor is damaged: its MD5 does not agree");
+	if (res == BS_ERR_CORRUPT)
+		return bs_fail(err, res, 0,
+			       "the tensor is damaged: it cannot be decoded");
+	if (res)
+		return bs_fail(err, res, 0, "%s", bs_result_text(res));
+	m->mem = sizeof(*m) + bs_up_model_mem(m->up);
+	return BS_OK;
+}
+
 enum bs_result bs_model_load(const struct bs_archive *ar, uint64_t model,
 			     struct bs_model **ret, struct bs_error *err)
 {
@@ -372,7 +391,10 @@ enum bs_result bs_model_load(const struct bs_archive *ar, uint64_t model,
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return bs_fail(err, BS_ERR_NOMEM, 0, "out of memory");
-	res = model_load(m, &pool, model);
+	if (bs_archive_summary(ar)->is_upstream)
+		res = load_upstream(m, ar, model, &inner);
+	else
+		res = model_load(m, &pool, model);
 	free(pool.data);
 	if (res) {
 		bs_model_free(m);
@@ -404,6 +426,7 @@ void bs_model_free(struct bs_model *model)
 		free(model->planes[i].columns.class);
 	}
 	free(model->slots);
+	bs_up_model_free(model->up);
 	free(model);
 }
 

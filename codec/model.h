@@ -53,6 +53,7 @@ struct bs_model {
 		unsigned q_max; /* of any row's and column's sum */
 	} planes[PLANES_MAX];
 	bs_slot *slots; /* owned: all planes' tables */
+	struct bs_up_model *up; /* owned; of an upstream's blob, all there is */
 	size_t mem;
 };
 

@@ -74,3 +74,68 @@ enum bs_result bs_zstd_decode(struct bs_zstd *z, void *dst, size_t dst_len,
 	n = ZSTD_decompressDCtx(z->d, dst, dst_len, src, len);
 	return ZSTD_isError(n) || n != dst_len ? BS_ERR_CORRUPT : BS_OK;
 }
+
+int bs_zstd_is_frame(const void *src, size_t len)
+{
+	return len >= 4 && get_u32(src) == ZSTD_MAGICNUMBER;
+}
+
+/* ---- A frame in pieces --------------------------------------------------- */
+
+/* Levels below the ultra ones have windows of 8 MiB at most. */
+#define WINDOW_LOG_MAX 24
+
+struct bs_unzstd {
+	ZSTD_DCtx *d; /* owned */
+	int has_ended;
+};
+
+enum bs_result bs_unzstd_new(struct bs_unzstd **ret)
+{
+	struct bs_unzstd *u = calloc(1, sizeof(*u));
+
+	*ret = NULL;
+	if (!u)
+		return BS_ERR_NOMEM;
+	u->d = ZSTD_createDCtx();
+	if (!u->d || ZSTD_isError(ZSTD_DCtx_setParameter(
+			     u->d, ZSTD_d_windowLogMax, WINDOW_LOG_MAX))) {
+		bs_unzstd_free(u);
+		return BS_ERR_NOMEM;
+	}
+	*ret = u;
+	return BS_OK;
+}
+
+enum bs_result bs_unzstd_reset(struct bs_unzstd *u)
+{
+	u->has_ended = 0;
+	return ZSTD_isError(ZSTD_DCtx_reset(u->d, ZSTD_reset_session_only))
+		       ? BS_ERR_NOMEM
+		       : BS_OK;
+}
+
+enum bs_result bs_unzstd_read(struct bs_unzstd *u, const void *in,
+			      size_t *in_len, void *out, size_t *out_len)
+{
+	ZSTD_inBuffer src = { in, u->has_ended ? 0 : *in_len, 0 };
+	ZSTD_outBuffer dst = { out, *out_len, 0 };
+	size_t left = 1;
+
+	if (!u->has_ended)
+		left = ZSTD_decompressStream(u->d, &dst, &src);
+	*in_len = src.pos;
+	*out_len = dst.pos;
+	if (ZSTD_isError(left))
+		return BS_ERR_CORRUPT;
+	u->has_ended |= left == 0;
+	return BS_OK;
+}
+
+void bs_unzstd_free(struct bs_unzstd *u)
+{
+	if (!u)
+		return;
+	ZSTD_freeDCtx(u->d);
+	free(u);
+}

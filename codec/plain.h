@@ -21,4 +21,21 @@ size_t bs_zstd_encode(struct bs_zstd *z, void *dst, size_t cap, const void *src,
 enum bs_result bs_zstd_decode(struct bs_zstd *z, void *dst, size_t dst_len,
 			      const void *src, size_t len);
 
+/* Whether bytes begin like a frame. */
+int bs_zstd_is_frame(const void *src, size_t len);
+
+/*
+ * One frame, from its beginning, in pieces.  read: takes up to *in_len bytes and
+ * gives up to *out_len, and says there how many it were; neither means that the
+ * frame has ended, or that there was no input.  new and reset are at the
+ * beginning; a window of more than 16 MiB is CORRUPT.
+ */
+struct bs_unzstd;
+
+enum bs_result bs_unzstd_new(struct bs_unzstd **ret);
+enum bs_result bs_unzstd_reset(struct bs_unzstd *u);
+enum bs_result bs_unzstd_read(struct bs_unzstd *u, const void *in,
+			      size_t *in_len, void *out, size_t *out_len);
+void bs_unzstd_free(struct bs_unzstd *u); /* NULL is allowed */
+
 #endif /* BS_PLAIN_H */

@@ -168,10 +168,6 @@ enum bs_result bs_superblock_read(const struct bs_source *src,
 	if (io)
 		return bs_fail(err, BS_ERR_IO, 0, "reading failed: %s",
 			       strerror(-io));
-	if (!memcmp(b, "BGSM", 4) || !memcmp(b, "BGSD", 4))
-		return bs_fail(
-			err, BS_ERR_UPSTREAM, 0,
-			"a file of BigSmall (Python), which cannot be read yet");
 	res = parse(ret, b, src->size, 0, err);
 	if (!res || res == BS_ERR_VERSION || res == BS_ERR_FEATURE ||
 	    res == BS_ERR_TRUNCATED || res == BS_ERR_CORRUPT ||

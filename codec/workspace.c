@@ -6,6 +6,7 @@
 #include "workspace.h"
 
 #include "model.h"
+#include "upstream/tensor.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ void bs_workspace_free(struct bs_workspace *ws)
 	if (!ws)
 		return;
 	bs_zstd_free(ws->zstd);
+	bs_up_cursor_free(ws->cursor);
 	free(ws->raw);
 	free(ws->words);
 	free(ws->escapes);

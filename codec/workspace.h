@@ -30,6 +30,8 @@ struct bs_workspace {
 	uint8_t piece[BLOCK];
 	uint8_t patch[BLOCK]; /* raw bytes, carried ones put back */
 
+	struct bs_up_cursor *cursor; /* owned; NULL until the first upstream's */
+
 	/* Encoding only; NULL until the first. */
 	uint8_t *raw; /* owned, RAW_SECTION_MAX */
 	uint8_t *words; /* owned, BS_CHUNK_RAW_MAX; filled from its end */

@@ -201,7 +201,7 @@ static enum bs_result decode(struct bsfs_loader *l, struct bsfs_vfile *f,
 	enum bs_result res;
 
 	bs_archive_blob(f->ar, chunk->blob, &blob);
-	if (chunk->coding == BS_CODING_PLANES && blob.model != BS_NO_MODEL) {
+	if (chunk->coding >= BS_CODING_PLANES && blob.model != BS_NO_MODEL) {
 		int err = get_object(l, f, BSFS_MODEL, blob.model, load->no,
 				     &model);
 
@@ -266,7 +266,8 @@ int bsfs_load_decode(struct bsfs_loader *l, struct bsfs_vfile *f,
 
 	bsfs_count_in_flight(l->s->stats, -1);
 	err = decode_read(l, f, load, got);
-	if (f->direct_fd < 0)
+	/* A model of upstream's reads for itself: nothing was read here. */
+	if (f->direct_fd < 0 && load->chunk.stored_len)
 		posix_fadvise(f->fd, (off_t)load->chunk.stored_off,
 			      load->chunk.stored_len, POSIX_FADV_DONTNEED);
 	return err;

@@ -119,6 +119,18 @@ static int is_plain(struct bsfs_name *n)
 	return 0;
 }
 
+/* A file of BigSmall (Python) records neither mode nor time: they are its own. */
+static void lend_attributes(struct bsfs_name *n, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return;
+	n->mode = st.st_mode & 07777;
+	n->mtime_ns =
+		st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
+}
+
 /* What the container's superblock says of it. */
 static int name_container(struct bsfs_session *s, const char *path,
 			  struct bsfs_name *n, int fd)
@@ -129,7 +141,9 @@ static int name_container(struct bsfs_session *s, const char *path,
 		bsfs_peek(fd, (uint64_t)n->identity.size, &sum, &error);
 	const char *suffix = NULL;
 
-	if (res == BS_ERR_MAGIC || res == BS_ERR_UPSTREAM) {
+	if (res == BS_ERR_MAGIC ||
+	    (sum.is_upstream &&
+	     (res == BS_ERR_FEATURE || res == BS_ERR_VERSION))) {
 		bsfs_problem(s->stats, path, "%s; it is shown as it is",
 			     error.text);
 		return is_plain(n);
@@ -146,6 +160,8 @@ static int name_container(struct bsfs_session *s, const char *path,
 		n->size = sum.size;
 		n->mtime_ns = sum.mtime_ns;
 		n->mode = sum.mode;
+		if (sum.is_upstream)
+			lend_attributes(n, fd);
 	}
 	if (suffix && sum.is_bundle)
 		n->d_type = DT_DIR;

@@ -33,6 +33,10 @@
 #define IDLE_MAX 16
 #define IDLE_MEM_PART 4
 
+/* The cache has room for this many tensors a thread of a file of BigSmall (Python)
+ * that are decoded in one go; longer ones are decoded twice. */
+#define WHOLE_PART 4
+
 struct bsfs_vfiles {
 	pthread_mutex_t lock; /* protects all below, and the containers' use */
 	struct bsfs_vfile *first;
@@ -187,6 +191,8 @@ static int open_archive(struct bsfs_session *s, struct bsfs_vfile *f)
 			bsfs_log(s, BSFS_ERROR, "%s: %s", f->path, error.text);
 		return res == BS_ERR_NOMEM ? -ENOMEM : -EIO;
 	}
+	bs_archive_keep_whole(f->ar, s->opt->cache_len /
+					     (WHOLE_PART * s->opt->n_threads));
 	bits_len = bs_archive_n_chunks(f->ar) / 8 + 1;
 	f->decoded = calloc(1, bits_len);
 	f->reported = calloc(1, bits_len);

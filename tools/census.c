@@ -26,6 +26,44 @@ static void add_chunk(struct bst_census *cen, const struct bs_archive *ar,
 	cen->by_coding[chunk->coding].stored += chunk->stored_len;
 }
 
+static void add_to_codec(struct bst_census *cen, const char *name, uint64_t raw,
+			 uint64_t stored)
+{
+	struct bst_codec *c = cen->codecs;
+
+	while (c < cen->codecs + cen->n_codecs && strcmp(c->name, name) != 0)
+		c++;
+	if (c == cen->codecs + BST_CODECS_MAX)
+		return;
+	if (c == cen->codecs + cen->n_codecs) {
+		c->name = name;
+		cen->n_codecs++;
+	}
+	c->amount.raw += raw;
+	c->amount.stored += stored;
+}
+
+/* Of an upstream's file: its header knows all. */
+static void count_tensors(struct bst_census *cen, const struct bs_archive *ar)
+{
+	uint64_t n = bs_archive_n_blobs(ar), i;
+
+	for (i = 0; i < n; i++) {
+		struct bs_upstream up;
+		struct bs_blob blob;
+
+		if (!bs_archive_upstream(ar, i, &up))
+			continue;
+		bs_archive_blob(ar, i, &blob);
+		cen->blobs[i].raw = blob.len;
+		cen->blobs[i].stored = up.stored_len;
+		cen->blobs[i].codec = up.codec;
+		cen->by_dtype[blob.dtype].raw += blob.len;
+		cen->by_dtype[blob.dtype].stored += up.stored_len;
+		add_to_codec(cen, up.codec, blob.len, up.stored_len);
+	}
+}
+
 static enum bs_result count_chunks(struct bst_census *cen,
 				   const struct bs_archive *ar,
 				   struct bs_error *err)
@@ -84,8 +122,13 @@ enum bs_result bst_census_take(struct bst_census *ret,
 
 	memset(ret, 0, sizeof(*ret));
 	ret->blobs = calloc((size_t)n_blobs + 1, sizeof(*ret->blobs));
-	if (ret->blobs && !count_tied(ret, box))
-		res = count_chunks(ret, box->ar, err);
+	if (ret->blobs && !count_tied(ret, box)) {
+		res = BS_OK;
+		if (bs_archive_summary(box->ar)->is_upstream)
+			count_tensors(ret, box->ar);
+		else
+			res = count_chunks(ret, box->ar, err);
+	}
 	if (res != BS_OK)
 		bst_census_fini(ret);
 	return res;
@@ -111,7 +154,7 @@ uint64_t bst_census_of_range(const struct bst_census *cen,
 	for (i = 1; i < BST_N_CODINGS; i++)
 		if (sum->by_coding[i] > sum->by_coding[best])
 			best = i;
-	*ret_coding = bst_coding_name(best);
+	*ret_coding = sum->codec ? sum->codec : bst_coding_name(best);
 	if (len == sum->raw || !sum->raw)
 		return sum->stored;
 	return (uint64_t)((double)sum->stored * (double)len / (double)sum->raw);

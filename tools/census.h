@@ -16,12 +16,23 @@ struct bst_blob_sum {
 	uint64_t raw;
 	uint64_t stored;
 	uint64_t by_coding[BST_N_CODINGS]; /* raw bytes */
+	const char *codec; /* an upstream's; borrowed; else NULL */
 };
+
+/* What an upstream's file has of a codec of its own. */
+struct bst_codec {
+	const char *name; /* borrowed */
+	struct bst_amount amount;
+};
+
+#define BST_CODECS_MAX 16
 
 struct bst_census {
 	struct bst_blob_sum *blobs; /* [n_blobs], owned */
 	struct bst_amount by_coding[BST_N_CODINGS];
 	struct bst_amount by_dtype[BS_DTYPE_N];
+	struct bst_codec codecs[BST_CODECS_MAX];
+	unsigned n_codecs;
 	uint64_t n_tied; /* extents that repeat what an earlier one shows */
 };
 

@@ -66,6 +66,7 @@ static void report_json(struct decompress *d, const struct bst_restore *job,
 		bst_json_u64(j, "raw_bytes", job->raw_len);
 		bst_json_u64(j, "stored_bytes", job->stored_len);
 		bst_json_bool(j, "sha256_ok", job->has_sha256);
+		bst_json_bool(j, "upstream", job->is_upstream);
 		bst_json_bool(j, "present", job->is_present);
 		bst_json_string(j, "kind", is_bundle ? "directory" : "file");
 		bst_json_real(j, "seconds", job->seconds);
@@ -93,8 +94,9 @@ static void report(struct decompress *d, const struct bst_restore *job,
 		bst_print("%s: %s → %s, %s, %.1f s\n", job->dst,
 			  bst_size(from, job->stored_len),
 			  bst_size(to, job->raw_len),
-			  job->has_sha256 ? "SHA-256 agrees"
-					  : "checksums agree",
+			  job->has_sha256    ? "SHA-256 agrees"
+			  : job->is_upstream ? "every MD5 agrees"
+					     : "checksums agree",
 			  job->seconds);
 }
 

@@ -88,6 +88,20 @@ static void json_amounts(struct bst_json *j, const char *key,
 	bst_json_close(j, '}');
 }
 
+static void json_codecs(struct bst_json *j, const struct bst_census *cen)
+{
+	unsigned i;
+
+	bst_json_open(j, "coding", '{');
+	for (i = 0; i < cen->n_codecs; i++) {
+		bst_json_open(j, cen->codecs[i].name, '{');
+		bst_json_u64(j, "raw_bytes", cen->codecs[i].amount.raw);
+		bst_json_u64(j, "stored_bytes", cen->codecs[i].amount.stored);
+		bst_json_close(j, '}');
+	}
+	bst_json_close(j, '}');
+}
+
 static void tell_json(const struct bst_container *box,
 		      const struct bst_census *cen)
 {
@@ -99,7 +113,8 @@ static void tell_json(const struct bst_container *box,
 	bst_json_init(&j, stdout);
 	bst_json_open(&j, NULL, '{');
 	bst_json_string(&j, "source", box->path);
-	bst_json_string(&j, "kind", "container");
+	bst_json_string(&j, "kind",
+			sum->is_upstream ? "upstream" : "container");
 	bst_json_string(&j, "holds", st ? "safetensors" : "opaque");
 	bst_json_u64(&j, "version", sum->version);
 	bst_json_string(&j, "suffix", sum->suffix);
@@ -116,29 +131,47 @@ static void tell_json(const struct bst_container *box,
 	bst_json_u64(&j, "tied", cen->n_tied);
 	bst_json_bool(&j, "first_superblock_ok",
 		      !bs_archive_is_degraded(box->ar));
-	json_amounts(&j, "coding", cen->by_coding, BST_N_CODINGS,
-		     bst_coding_name);
+	if (sum->is_upstream)
+		json_codecs(&j, cen);
+	else
+		json_amounts(&j, "coding", cen->by_coding, BST_N_CODINGS,
+			     bst_coding_name);
 	json_amounts(&j, "dtype", cen->by_dtype, BS_DTYPE_N, bs_dtype_name);
 	json_tensors(&j, box, cen, st);
 	bst_json_close(&j, '}');
 }
 
+static void print_amount(const char *title, const char *name,
+			 const struct bst_amount *a)
+{
+	char raw[BST_SIZE_LEN], stored[BST_SIZE_LEN];
+
+	printf("%-8s %-10s %10s → %10s  %6.2f %%\n", title, name,
+	       bst_size(raw, a->raw), bst_size(stored, a->stored),
+	       100.0 * (double)a->stored / (double)a->raw);
+}
+
 static void print_amounts(const char *title, const struct bst_amount *amounts,
 			  unsigned n, const char *(*name)(unsigned))
 {
-	char raw[BST_SIZE_LEN], stored[BST_SIZE_LEN];
 	unsigned i;
 
 	for (i = 0; i < n; i++) {
 		if (!amounts[i].raw)
 			continue;
-		printf("%-8s %-10s %10s → %10s  %6.2f %%\n", title, name(i),
-		       bst_size(raw, amounts[i].raw),
-		       bst_size(stored, amounts[i].stored),
-		       100.0 * (double)amounts[i].stored /
-			       (double)amounts[i].raw);
+		print_amount(title, name(i), &amounts[i]);
 		title = "";
 	}
+}
+
+static void print_codings(const struct bst_census *cen)
+{
+	unsigned i;
+
+	print_amounts("coding", cen->by_coding, BST_N_CODINGS, bst_coding_name);
+	for (i = 0; i < cen->n_codecs; i++)
+		print_amount(i ? "" : "coding", cen->codecs[i].name,
+			     &cen->codecs[i].amount);
 }
 
 static void tell(const struct bst_container *box, const struct bst_census *cen)
@@ -148,7 +181,9 @@ static void tell(const struct bst_container *box, const struct bst_census *cen)
 	char hex[2 * BS_DIGEST_MAX + 1];
 	uint64_t size = box->member.size;
 
-	bst_print("%s: a .bs, format version %u\n", box->path, sum->version);
+	bst_print("%s: a %s, format version %u\n", box->path,
+		  sum->is_upstream ? "file of BigSmall (Python)" : ".bs",
+		  sum->version);
 	printf("%-8s %s\n", "holds",
 	       box->names ? "a safetensors file" : "a file of other bytes");
 	printf("%-8s %s → %s, %.2f %%\n", "size", bst_size(raw, size),
@@ -160,11 +195,12 @@ static void tell(const struct bst_container *box, const struct bst_census *cen)
 		printf("%-8s %zu, %llu of them tied\n", "tensors",
 		       bs_st_n_tensors(box->names),
 		       (unsigned long long)cen->n_tied);
-	printf("%-8s %llu, in %llu chunks\n", "blobs",
-	       (unsigned long long)bs_archive_n_blobs(box->ar),
-	       (unsigned long long)bs_archive_n_chunks(box->ar));
+	if (!sum->is_upstream)
+		printf("%-8s %llu, in %llu chunks\n", "blobs",
+		       (unsigned long long)bs_archive_n_blobs(box->ar),
+		       (unsigned long long)bs_archive_n_chunks(box->ar));
 	print_amounts("dtype", cen->by_dtype, BS_DTYPE_N, bs_dtype_name);
-	print_amounts("coding", cen->by_coding, BST_N_CODINGS, bst_coding_name);
+	print_codings(cen);
 }
 
 /* ---- A bundle ------------------------------------------------------------ */

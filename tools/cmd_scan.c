@@ -97,7 +97,9 @@ static void tell_file(const struct bst_scan_file *f)
 	bst_size(raw, f->size);
 	bst_size(stored, f->stored);
 	if (f->is_container)
-		bst_print("%s: compressed already, %s.\n", f->path, stored);
+		bst_print("%s: compressed already%s, %s.\n", f->path,
+			  f->is_upstream ? " by BigSmall (Python)" : "",
+			  stored);
 	else if (bst_scan_has(f) && part < BST_GAIN_MIN)
 		bst_print("%s: %s, nothing to be gained.\n", f->path, raw);
 	else if (bst_scan_has(f))
@@ -182,9 +184,10 @@ static void json_file(struct bst_json *j, const struct bst_scan_file *f)
 	bst_json_u64(j, "exit", (uint64_t)f->code);
 	if (!f->code) {
 		bst_json_string(j, "kind",
-				f->is_container ? "container"
-				: f->is_other	? "other"
-						: "safetensors");
+				f->is_upstream	  ? "upstream"
+				: f->is_container ? "container"
+				: f->is_other	  ? "other"
+						  : "safetensors");
 		bst_json_u64(j, "raw_bytes", f->size);
 	}
 	if (f->is_container && !f->code)

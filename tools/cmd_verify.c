@@ -145,7 +145,13 @@ static void tell_bad(const struct findings *f, const struct bst_bad *bad)
 
 	bst_container_where(&f->box, bad->off, bad->len, where);
 	bst_container_file(&f->box, file);
-	if (bad->stored_len)
+	if (bs_archive_summary(f->box.ar)->is_upstream)
+		bst_error("%s: %s is damaged, bytes %llu to %llu of the file, "
+			  "stored at byte %llu: %s.",
+			  f->box.path, where, first, last,
+			  (unsigned long long)bad->stored_off,
+			  bs_result_text(bad->res));
+	else if (bad->stored_len)
 		bst_error("%s: chunk %llu is %s: %s, bytes %llu to %llu of %s, "
 			  "stored at byte %llu: %s.",
 			  f->box.path, (unsigned long long)bad->chunk,
@@ -208,6 +214,16 @@ static void tell(const struct verify *v, const struct findings *f, int code)
 	tell_ends(f);
 	if (code != BST_EXIT_OK || v->is_json)
 		return;
+	if (bs_archive_summary(f->box.ar)->is_upstream) {
+		bst_print("%s: fine: %llu tensors, %s, %s, %.1f s\n",
+			  f->box.path, (unsigned long long)f->n_tensors,
+			  bst_size(raw, f->box.member.size),
+			  v->is_fast ? "the header holds, nothing else can be "
+				       "checked without decoding"
+				     : "every MD5 agrees",
+			  f->seconds);
+		return;
+	}
 	bst_print("%s: fine: %llu chunks, %s, %s, %.1f s\n", f->box.path,
 		  (unsigned long long)f->u.n_chunks,
 		  bst_size(raw, f->box.member.size),
@@ -249,6 +265,10 @@ static void tell_json(struct verify *v, const struct findings *f, int code)
 	if (f->box.ar) {
 		bst_json_bool(j, "ok", code == BST_EXIT_OK);
 		bst_json_bool(j, "fast", v->is_fast);
+		bst_json_string(j, "kind",
+				bs_archive_summary(f->box.ar)->is_upstream
+					? "upstream"
+					: "container");
 		bst_json_u64(j, "raw_bytes", f->box.member.size);
 		bst_json_u64(j, "stored_bytes", (uint64_t)f->box.st.st_size);
 		bst_json_u64(j, "chunks", f->u.n_chunks);

@@ -330,7 +330,8 @@ static int use_present(struct work *w, int *ret_code)
 		close(fd);
 		return 0;
 	}
-	if (bst_container_peek(fd, &st, &sum, NULL) == BS_OK) {
+	if (bst_container_peek(fd, &st, &sum, NULL) == BS_OK &&
+	    !sum.is_upstream) {
 		found = w->job->is_in_place || is_made_of(w, &sum);
 		if (w->job->is_in_place) {
 			*ret_code = resume(w, fd, &sum);

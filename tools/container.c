@@ -37,25 +37,18 @@ enum bs_result bst_container_peek(int fd, const struct stat *st,
 	return bs_peek(&src, ret ? ret : &summary, err);
 }
 
-static int say_upstream(const char *path)
-{
-	bst_error("%s is a file of BigSmall (Python); it cannot be read yet.",
-		  path);
-	return BST_EXIT_USAGE;
-}
-
 int bst_refuse_container(const char *path, int fd, const struct stat *st)
 {
+	struct bs_summary summary;
 	struct bs_error err = { 0 };
 
-	switch (bst_container_peek(fd, st, NULL, &err)) {
+	switch (bst_container_peek(fd, st, &summary, &err)) {
 	case BS_ERR_MAGIC:
 		return BST_EXIT_OK;
 	case BS_OK:
-		bst_error("%s is compressed already.", path);
+		bst_error("%s is compressed already%s.", path,
+			  summary.is_upstream ? ", by BigSmall (Python)" : "");
 		return BST_EXIT_REFUSED;
-	case BS_ERR_UPSTREAM:
-		return say_upstream(path);
 	case BS_ERR_IO:
 	case BS_ERR_NOMEM:
 		bst_error("%s: %s.", path, err.text);
@@ -73,8 +66,6 @@ static int say_open_error(const char *path, enum bs_result res,
 			  const struct bs_error *err)
 {
 	switch (res) {
-	case BS_ERR_UPSTREAM:
-		return say_upstream(path);
 	case BS_ERR_MAGIC:
 		bst_error("%s is not a .bs file of ours, or both its ends are "
 			  "damaged.",
@@ -105,6 +96,11 @@ static int open_archive(struct bst_container *c)
 	c->is_bundle = bs_archive_summary(c->ar)->is_bundle;
 	if (!c->is_bundle)
 		bs_archive_member(c->ar, 0, &c->member);
+	/* Upstream's record neither: the virtual file has the file's own. */
+	if (bs_archive_summary(c->ar)->is_upstream) {
+		c->member.mode = c->st.st_mode & 07777;
+		c->member.mtime_ns = bst_nanoseconds(&c->st.st_mtim);
+	}
 	return BST_EXIT_OK;
 }
 
@@ -183,7 +179,7 @@ static enum bs_result read_chunk(struct bst_container *c,
 	if (bst_pread_all(c->fd, r->stored, chunk.stored_len,
 			  chunk.stored_off) != 0)
 		return BS_ERR_IO;
-	if (chunk.coding == BS_CODING_PLANES) {
+	if (chunk.coding >= BS_CODING_PLANES) {
 		if (blob->model == BS_NO_MODEL)
 			return BS_ERR_CORRUPT;
 		res = bs_model_load(c->ar, blob->model, &model, err);
@@ -315,6 +311,8 @@ enum bs_result bst_container_check_copy(const struct bst_container *c)
 	struct bs_source src = c->source;
 	struct bs_summary summary;
 
+	if (bs_archive_summary(c->ar)->is_upstream)
+		return BS_OK; /* there is no copy to be damaged */
 	src.pread = blind_pread;
 	return bs_peek(&src, &summary, NULL);
 }

@@ -98,16 +98,26 @@ char *bst_naming_container(const char *base, const char **ret_suffix)
 	return ret;
 }
 
+/* Of the name without a container's extension; SIZE_MAX: it has none. */
+static size_t stem_len(const char *base)
+{
+	const char *dot = strrchr(base, '.');
+
+	if (!dot || (strcmp(dot, ".bs") != 0 && strcmp(dot, ".bsd") != 0 &&
+		     strcmp(dot, ".bsr") != 0))
+		return SIZE_MAX;
+	return (size_t)(dot - base);
+}
+
 char *bst_naming_original(const char *base, const char *suffix)
 {
-	size_t len = strlen(base), add = strlen(suffix);
+	size_t len = stem_len(base), add = strlen(suffix);
 	char *ret;
 
-	if (len < 3 || strcmp(base + len - 3, ".bs") || len - 3 + add == 0) {
+	if (len == SIZE_MAX || len + add == 0) {
 		errno = EINVAL;
 		return NULL;
 	}
-	len -= 3;
 	ret = malloc(len + add + 1);
 	if (ret) {
 		memcpy(ret, base, len);

@@ -25,6 +25,14 @@ static int say_bad(struct bst_container *box, const struct bst_bad *bad)
 	char where[BST_WHERE_LEN], file[BST_WHERE_LEN];
 
 	(void)bst_container_load_names(box, NULL);
+	if (bs_archive_summary(box->ar)->is_upstream) {
+		bst_error("%s: %s cannot be restored: %s; nothing was written. "
+			  "bigsmall verify lists all damage.",
+			  box->path,
+			  bst_container_where(box, bad->off, bad->len, where),
+			  bs_result_text(bad->res));
+		return bst_exit_of_result(bad->res);
+	}
 	bst_error("%s: chunk %llu of %s (bytes %llu to %llu of %s) cannot be "
 		  "restored: %s; nothing was written.  bigsmall verify lists "
 		  "all damage.",
@@ -245,6 +253,15 @@ int bst_restore_file(struct bst_restore *job, unsigned n_threads)
 		bst_container_close(&box);
 		return job->exit_code = BST_EXIT_SYSTEM;
 	}
+	/* The file it was made of may have had another header. */
+	if (job->is_in_place && bs_archive_summary(box.ar)->is_upstream) {
+		bst_error("%s is a file of BigSmall (Python), which does not "
+			  "know the whole file that it was made of; restore it "
+			  "without --replace, then remove it.",
+			  job->src);
+		bst_container_close(&box);
+		return job->exit_code = BST_EXIT_REFUSED;
+	}
 	if (job->is_in_place && bst_lock(box.fd)) {
 		bst_container_close(&box);
 		return job->exit_code = bst_say_busy(job->src);
@@ -255,6 +272,7 @@ int bst_restore_file(struct bst_restore *job, unsigned n_threads)
 			  job->src);
 	job->raw_len = box.member.size;
 	job->stored_len = (uint64_t)box.st.st_size;
+	job->is_upstream = bs_archive_summary(box.ar)->is_upstream;
 	job->has_sha256 = box.member.digest_alg == BS_DIGEST_SHA256;
 	if (!use_present(job, &box, n_threads, &code))
 		code = write_file(job, &box, n_threads);

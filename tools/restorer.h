@@ -25,6 +25,7 @@ struct bst_restore {
 	uint64_t raw_len;
 	uint64_t stored_len;
 	int has_sha256; /* and it agreed */
+	int is_upstream; /* of BigSmall (Python): MD5s of tensors agreed */
 	double seconds;
 };
 

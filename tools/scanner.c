@@ -391,6 +391,7 @@ static int is_opened_container(struct bst_scan_file *f, int fd)
 		return 0;
 	f->is_container = 1;
 	f->stored = f->size;
+	f->is_upstream = res == BS_OK && summary.is_upstream;
 	if (res == BS_OK)
 		f->size = summary.size;
 	return 1;

@@ -34,6 +34,7 @@ struct bst_scan_file {
 	int fd; /* while it is sampled */
 	int is_named; /* by the user, not found in a directory */
 	int is_container; /* nothing to do any more */
+	int is_upstream; /* of BigSmall (Python) */
 	int is_other; /* no safetensors */
 	int err; /* -errno, of a sample */
 	int code; /* an exit code: it could not be looked at */

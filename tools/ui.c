@@ -153,7 +153,6 @@ int bst_exit_of_result(enum bs_result res)
 	case BS_ERR_MAGIC:
 	case BS_ERR_VERSION:
 	case BS_ERR_FEATURE:
-	case BS_ERR_UPSTREAM:
 		return BST_EXIT_USAGE;
 	default:
 		return BST_EXIT_DATA;

@@ -6,6 +6,9 @@
  * chunks, with their records and their blob's model; workers read, decode,
  * check and write; the sink takes the digest and notes what was bad, in the
  * order of the file.
+ *
+ * Of a file of BigSmall (Python) a slab is a tensor, whole: its bytes are written
+ * while they are decoded, and at its end its MD5 tells what they are worth.
  */
 
 #include <errno.h>
@@ -44,6 +47,7 @@ struct slab {
 	uint8_t is_stored_intact[SLAB_CHUNKS];
 	uint64_t lost_first; /* of a lost page */
 	uint64_t lost_n;
+	uint64_t tensor; /* upstream's: the blob's number and 1, whole; else 0 */
 };
 
 struct worker_mem {
@@ -137,14 +141,14 @@ static int is_all_zero(const uint8_t *p, size_t len)
 	return p[0] == 0 && !memcmp(p, p + 1, len - 1);
 }
 
-static int write_slab(struct unpacker *p, const struct slab *slab)
+static int write_bytes(struct unpacker *p, const uint8_t *data, size_t len,
+		       uint64_t off)
 {
-	const uint8_t *data = slab->raw + slab->skip;
 	int err;
 
-	if (is_all_zero(data, (size_t)slab->len))
+	if (is_all_zero(data, len))
 		return 0;
-	err = bst_pwrite_all(p->u->dst_fd, data, (size_t)slab->len, slab->off);
+	err = bst_pwrite_all(p->u->dst_fd, data, len, off);
 	if (err)
 		return fail(p, BST_EXIT_SYSTEM, "writing the result failed: %s",
 			    strerror(-err));
@@ -153,29 +157,68 @@ static int write_slab(struct unpacker *p, const struct slab *slab)
 
 /* Compare with the other file, piece by piece: the worker's memory for stored
  * bytes is free by now. */
-static int compare_slab(struct unpacker *p, struct worker_mem *mem,
-			const struct slab *slab)
+static int compare_bytes(struct unpacker *p, struct worker_mem *mem,
+			 const uint8_t *data, size_t len, uint64_t off)
 {
-	const uint8_t *data = slab->raw + slab->skip;
-	uint64_t pos, n;
+	size_t pos, n;
 	int err;
 
-	for (pos = 0; pos < slab->len; pos += n) {
-		n = slab->len - pos;
+	for (pos = 0; pos < len; pos += n) {
+		n = len - pos;
 		if (n > BS_CHUNK_STORED_MAX)
 			n = BS_CHUNK_STORED_MAX;
-		err = bst_pread_all(p->u->cmp_fd, mem->stored, (size_t)n,
-				    slab->off + pos);
+		err = bst_pread_all(p->u->cmp_fd, mem->stored, n, off + pos);
 		if (err && err != -ENODATA)
 			return fail(p, BST_EXIT_SYSTEM,
 				    "reading it back failed: %s",
 				    strerror(-err));
-		if (err || memcmp(mem->stored, data + pos, (size_t)n) != 0) {
+		if (err || memcmp(mem->stored, data + pos, n) != 0) {
 			__atomic_store_n(&p->u->differs, 1, __ATOMIC_RELAXED);
 			return 1;
 		}
 	}
 	return 0;
+}
+
+/* What a worker does with good bytes of the file, and with an upstream's before
+ * they are known to be good. */
+static int put_bytes(struct unpacker *p, struct worker_mem *mem,
+		     const uint8_t *data, size_t len, uint64_t off)
+{
+	if (p->u->cmp_fd >= 0 && compare_bytes(p, mem, data, len, off))
+		return 1;
+	return p->u->dst_fd >= 0 && write_bytes(p, data, len, off);
+}
+
+struct tensor_work {
+	struct unpacker *p;
+	struct worker_mem *mem;
+	uint64_t off; /* of the tensor */
+	int has_failed;
+};
+
+static int take_tensor(void *ctx, uint64_t off, const void *data, size_t len)
+{
+	struct tensor_work *t = ctx;
+
+	if (bst_is_interrupted())
+		t->has_failed = fail(t->p, BST_EXIT_INTERRUPTED, "interrupted");
+	else
+		t->has_failed =
+			put_bytes(t->p, t->mem, data, len, t->off + off);
+	return t->has_failed;
+}
+
+static int work_tensor(struct unpacker *p, unsigned worker, struct slab *slab)
+{
+	struct tensor_work t = { p, &p->mem[worker], slab->off, 0 };
+
+	slab->is_stored_intact[0] = 0;
+	slab->res[0] = p->u->is_fast ? BS_OK
+				     : bs_upstream_decode(p->u->box->ar,
+							  slab->tensor - 1,
+							  take_tensor, &t);
+	return t.has_failed;
 }
 
 static int work_slab(void *ctx, unsigned worker, void *item)
@@ -185,16 +228,15 @@ static int work_slab(void *ctx, unsigned worker, void *item)
 	uint8_t *dst = slab->raw;
 	unsigned i;
 
+	if (slab->tensor)
+		return work_tensor(p, worker, slab);
 	for (i = 0; i < slab->n_chunks; i++) {
 		do_chunk(p, &p->mem[worker], slab, i, dst);
 		dst += slab->chunk[i].raw_len;
 	}
-	if (p->u->cmp_fd >= 0 && is_whole(slab) &&
-	    compare_slab(p, &p->mem[worker], slab))
-		return 1;
-	if (p->u->dst_fd >= 0 && is_whole(slab))
-		return write_slab(p, slab);
-	return 0;
+	return is_whole(slab) &&
+	       put_bytes(p, &p->mem[worker], slab->raw + slab->skip,
+			 (size_t)slab->len, slab->off);
 }
 
 /* ---- The sink ------------------------------------------------------------ */
@@ -257,12 +299,36 @@ static int note_chunk(struct unpacker *p, const struct slab *slab, unsigned i)
 	return !p->u->goes_on;
 }
 
+static int take_whole_tensor(struct unpacker *p, const struct slab *slab)
+{
+	struct bs_upstream up = { 0 };
+	struct bst_bad *bad;
+
+	p->u->n_chunks += slab->tensor > 1; /* not the header */
+	if (slab->res[0] == BS_OK)
+		return 0;
+	bad = add_bad(p);
+	if (!bad)
+		return 1;
+	(void)bs_archive_upstream(p->u->box->ar, slab->tensor - 1, &up);
+	bad->chunk = slab->lost_first;
+	bad->n_chunks = 1;
+	bad->off = slab->off;
+	bad->len = slab->len;
+	bad->stored_off = up.stored_off;
+	bad->stored_len = up.stored_len;
+	bad->res = slab->res[0];
+	return !p->u->goes_on;
+}
+
 static int take_slab(void *ctx, void *item)
 {
 	struct unpacker *p = ctx;
 	struct slab *slab = item;
 	unsigned i;
 
+	if (slab->tensor)
+		return take_whole_tensor(p, slab);
 	if (slab->n_chunks == 0)
 		return note_lost_page(p, slab);
 	for (i = 0; i < slab->n_chunks; i++)
@@ -298,6 +364,7 @@ static struct slab *claim_slab(struct unpacker *p)
 	opened_free(slab->ended);
 	slab->ended = NULL;
 	slab->n_chunks = 0;
+	slab->tensor = 0;
 	return slab;
 }
 
@@ -413,15 +480,34 @@ static int walk_extent(struct unpacker *p, const struct bs_extent *ext)
 	return 0;
 }
 
+/* An extent of an upstream's file shows all of its blob. */
+static int walk_tensor(struct unpacker *p, const struct bs_extent *ext)
+{
+	struct slab *slab = claim_slab(p);
+	struct bs_blob blob;
+
+	if (!slab)
+		return 1;
+	bs_archive_blob(p->u->box->ar, ext->blob, &blob);
+	slab->tensor = ext->blob + 1;
+	slab->lost_first = blob.first_chunk;
+	slab->off = ext->off;
+	slab->len = ext->len;
+	bst_pool_submit(p->pool);
+	bst_progress_add(ext->len);
+	return 0;
+}
+
 static int walk_all(struct unpacker *p)
 {
 	const struct bst_container *box = p->u->box;
+	int is_upstream = bs_archive_summary(box->ar)->is_upstream;
 	struct bs_extent ext;
 	uint64_t i;
 
 	for (i = 0; i < box->member.n_extents; i++) {
 		bs_archive_extent(box->ar, box->member.first_extent + i, &ext);
-		if (walk_extent(p, &ext))
+		if (is_upstream ? walk_tensor(p, &ext) : walk_extent(p, &ext))
 			return 1;
 	}
 	return 0;

@@ -14,7 +14,7 @@
 
 /* A stretch of the file that cannot be had. */
 struct bst_bad {
-	uint64_t chunk; /* the first of them */
+	uint64_t chunk; /* the first of them; of upstream's all of a tensor */
 	uint64_t n_chunks; /* more than one: their index page is lost */
 	uint64_t off; /* in the file */
 	uint64_t len;
@@ -36,7 +36,7 @@ struct bst_unpack {
 	struct bst_bad *bad; /* [n_bad], owned; in order of the file */
 	size_t n_bad;
 	size_t n_allocated;
-	uint64_t n_chunks; /* looked at */
+	uint64_t n_chunks; /* looked at; of upstream's, tensors */
 	int has_digest; /* all was decoded */
 	uint8_t digest[BS_DIGEST_MAX]; /* by the member's algorithm */
 	int differs; /* cmp_fd holds other bytes, or fewer */

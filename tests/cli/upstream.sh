@@ -1,36 +1,118 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# upstream.sh - a file of BigSmall (Python) is recognised by its first four
-# bytes, and every command says that it cannot be read yet
+# upstream.sh - every command reads the files of BigSmall (Python): restored they
+# are the files that the safetensors library wrote, what is damaged is named and
+# not written, what cannot be read is said
 
 # shellcheck disable=SC1091,SC2154 # lib.sh gives the words used below
 . "$(dirname "$0")/lib.sh"
 
+golden=$here/../golden/upstream
+
+# digest FILE STEM: it is what STEM was made of
+digest() {
+	have=$(sha256sum <"$1")
+	[ "${have%% *}" = "$(cat "$golden/$2.sha256")" ] ||
+		fail "$1 is not what $2 was made of"
+}
+
+# restored: to the byte, with the container's own mode and time
+mkdir in out
+cp "$golden"/*.bs in
+chmod 600 in/f32.bs
+touch -d '2024-02-03 04:05:06.789' in/f32.bs
+for file in in/*.bs; do
+	stem=$(basename "$file" .bs)
+	run 0 decompress "$file" -o out/
+	prints "every MD5 agrees"
+	digest "out/$stem.safetensors" "$stem"
+	run 0 verify "$file"
+	prints "$file: fine: .* every MD5 agrees"
+	run 0 verify --fast "$file"
+	prints "nothing else can be checked"
+	run 0 info "$file"
+	prints "a file of BigSmall (Python), format version 1"
+	run 0 info --json "$file"
+	is "$file: kind" upstream "$(field 'j["kind"]')"
+done
+[ "$(stat -c '%a %Y' out/f32.safetensors)" = "600 1706933106" ] ||
+	fail "mode and time: $(stat -c '%a %Y' out/f32.safetensors)"
+run 0 decompress in -o all/
+digest all/ints.safetensors ints
+run 0 decompress -j 1 in/bf16.bs -o single
+digest single bf16
+run 0 decompress in/bf16.bs --json -o json
+is "decompress --json: upstream" True "$(field 'j[0]["upstream"]')"
+
+# its codecs by name
+run 0 info in/bf16.bs
+prints "bf16_se_rans"
+run 0 info --json in/hand.bs
+is "bf16_se_ac" 409600 "$(field 'j["coding"]["bf16_se_ac"]["raw_bytes"]')"
+run 0 verify --json in/hand.bs
+is "verify --json: tensors" 7 "$(field 'j[0]["tensors"]')"
+is "verify --json: damaged" 0 "$(field 'j[0]["damaged_tensors"]')"
+run 0 verify in
+prints "in/undecodable.bs: fine"
+
+# scan and compress take it for what it is
+run 0 scan in/f16.bs
+prints "compressed already by BigSmall (Python)"
+run 0 scan --json in/f16.bs
+prints '"kind": "upstream"'
+run 4 compress in/f16.bs
+says "in/f16.bs is compressed already, by BigSmall (Python)"
+
+# never in its place: its header may have been another
+run 4 decompress --replace in/f16.bs
+says "without --replace"
+digest out/f16.safetensors f16
+[ -f in/f16.bs ] || fail "in/f16.bs is gone"
+
+# what is damaged is named, the rest is not; nothing of it is written
+cp in/bf16.bs bad.bs
+printf '\377\377\377\377' | dd of=bad.bs bs=1 seek=100000 conv=notrunc 2>/dev/null
+run 1 verify bad.bs
+says 'tensor "[^"]*" is damaged, bytes [0-9]* to [0-9]* of the file'
+says "1 of 14 tensors are damaged, the other 13 are intact"
+run 1 verify --json bad.bs
+is "verify --json: damaged" 1 "$(field 'j[0]["damaged_tensors"]')"
+run 1 decompress bad.bs
+says "nothing was written"
+gone bad.safetensors
+
+# what nobody can read is said, in one sentence
 for magic in BGSM BGSD; do
-	for tail in "" "\001\000\000\000" "$(printf '%05000d' 0)"; do
+	for tail in "" "\001\000" "\001\000\000\000\000\000" \
+		"$(printf '%05000d' 0)"; do
 		# shellcheck disable=SC2059 # the tail has escapes
 		printf "$magic$tail" >theirs.bs
 		for command in info "info --json" verify "verify --fast" \
 			decompress compress; do
 			# shellcheck disable=SC2086 # a command and its option
-			run 2 $command theirs.bs
-			says "theirs.bs is a file of BigSmall (Python); it cannot be read yet"
+			"$bigsmall" $command theirs.bs >/dev/null 2>"$log/err"
+			code=$?
+			case $code in
+			1 | 2 | 4) ;;
+			*) fail "$command of $magic$tail: exit $code" ;;
+			esac
 			says_once
 		done
+		gone theirs.safetensors
 	done
-	cp theirs.bs model.safetensors
-	run 2 compress model.safetensors
-	says "BigSmall (Python)"
 done
-holds model.safetensors theirs.bs
-
-# next to others, the others are done
-model m.safetensors 20
-run 2 compress theirs.bs m.safetensors
-there m.bs
-run 2 verify theirs.bs m.bs
-prints "m.bs: fine"
+printf 'BGSM\003\000\002\000\000\000{}' >theirs.bs
+run 2 info theirs.bs
+says "version 3; this program reads 1 and 2"
+head='{"tensors":[{"name":"w","shape":[4],"dtype":"uint8","codec":"bf16_v8",'
+head=$head'"offset":0,"compressed_bytes":0,"md5":"'
+head=$head'00000000000000000000000000000000","extra":null}]}'
+# shellcheck disable=SC2059 # an octal number
+printf "BGSM\\001\\000\\$(printf '%03o' ${#head})\\000\\000\\000%s" "$head" \
+	>theirs.bs
+run 2 decompress theirs.bs
+says 'tensor "w" is coded with "bf16_v8", which this program cannot read'
 
 # only at the start, and only whole, does it mean that
 printf 'BGSX' >other

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * upstream.h - an open file of BigSmall (Python), as archive.c uses it
+ *
+ * Its tensors are blobs of one virtual safetensors file: docs/upstream.md.
+ */
+
+#ifndef BS_UP_UPSTREAM_H
+#define BS_UP_UPSTREAM_H
+
+#include "tensor.h"
+
+struct bs_up_file {
+	struct bs_summary summary;
+	/* The virtual file: blob 0 is its header, blob i tensor i - 1; an extent
+	 * each for the header and for every tensor that has bytes. */
+	uint8_t *head; /* [head_len], owned */
+	size_t head_len;
+	struct bs_up_tensor *tensors; /* [n_tensors], owned: those that are stored
+				    * once */
+	size_t n_tensors;
+	struct bs_extent *extents; /* [n_extents], owned */
+	size_t n_extents;
+};
+
+/* Whether the first four bytes of a file are upstream's. */
+int bs_up_is_file(const struct bs_source *src);
+
+/* Read and check the header: BS_ERR_FEATURE where it needs what we lack. */
+enum bs_result bs_up_file_open(struct bs_up_file *ret,
+			       const struct bs_source *src,
+			       struct bs_error *err);
+void bs_up_file_close(struct bs_up_file *f);
+
+#endif /* BS_UP_UPSTREAM_H */

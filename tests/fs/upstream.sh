@@ -1,0 +1,112 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Files of BigSmall (Python) are shown as the files they were made of, whether
+# their tensors fit the cache or are decoded again from what was noted of them;
+# a tensor whose MD5 does not agree is EIO whole and named, all else is served;
+# what cannot be read is shown as it is.
+
+golden=$PWD/tests/golden/upstream # before lib.sh goes to a folder of its own
+
+# shellcheck disable=SC1091,SC2154 # lib.sh gives the words used below
+. "$(dirname "$0")/lib.sh"
+
+cp "$golden"/*.bs store
+chmod 640 store/f32.bs
+touch -d '2024-02-03 04:05:06' store/f32.bs
+
+# check_all: what is shown has the digest that is noted
+check_all() {
+	for sum in "$golden"/*.sha256; do
+		name=$(basename "$sum" .sha256)
+		have=$(sha256sum <"mnt/$name.safetensors")
+		is "$name" "$(cat "$sum")" "${have%% *}"
+	done
+}
+
+# the least cache: long tensors are decoded twice; and one where all fit
+for options in cache=6M,threads=2 cache=256M,threads=2 cache=4M,threads=1; do
+	begin_mount "$work/store" "$work/mnt" -o "$options"
+	check_all
+	is "mode and time" "640 1706933106" \
+		"$(stat -c '%a %Y' mnt/f32.safetensors)"
+	for name in bf16 f32 hand; do
+		cp "mnt/$name.safetensors" "orig/$name.safetensors"
+	done
+	python3 - <<'EOF' || fail "reading here and there ($options)"
+import os
+import random
+import threading
+
+def read(seed):
+    rng = random.Random(seed)
+    for i in range(150):
+        name = rng.choice(["bf16", "f32", "hand"]) + ".safetensors"
+        off = rng.randrange(os.path.getsize("orig/" + name))
+        n = rng.choice([1, 100, 5000, 300000])
+        with open("orig/" + name, "rb") as f, open("mnt/" + name, "rb") as g:
+            os.posix_fadvise(g.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            if os.pread(f.fileno(), n, off) != os.pread(g.fileno(), n, off):
+                bad.append((name, off, n))
+
+bad = []
+threads = [threading.Thread(target=read, args=(i,)) for i in range(4)]
+for t in threads:
+    t.start()
+for t in threads:
+    t.join()
+assert not bad, bad
+EOF
+	end_mount
+done
+
+# damage: a bit of a tensor's stream of signs and exponents
+python3 - <<'EOF'
+import json
+data = bytearray(open("store/bf16.bs", "rb").read())
+n = int.from_bytes(data[6:10], "little")
+t = [t for t in json.loads(data[10:10 + n])["tensors"]
+     if t["name"] == "model.layers.1.long"][0]
+data[10 + n + t["offset"] + t["compressed_bytes"] // 4] ^= 4
+open("store/bf16.bs", "wb").write(data)
+head = (b'{"tensors":[{"name":"w","shape":[4],"dtype":"uint8","codec":"bf16_v8'
+        b'","offset":0,"compressed_bytes":0,"md5":"' + b"0" * 32 + b'"}]}')
+open("store/strange.bs", "wb").write(
+    b"BGSM\1\0" + len(head).to_bytes(4, "little") + head)
+open("store/cut.bs", "wb").write(data[:n + 1000])
+EOF
+for options in cache=6M,threads=2 cache=256M,threads=2; do
+	begin_mount "$work/store" "$work/mnt" -o "$options"
+	python3 - <<'EOF' || fail "the damaged tensor ($options)"
+import json
+import os
+want = open("orig/bf16.safetensors", "rb").read()
+n = int.from_bytes(want[:8], "little")
+at = json.loads(want[8:8 + n])["model.layers.1.long"]["data_offsets"]
+first, end = at[0] + 8 + n, at[1] + 8 + n
+fd = os.open("mnt/bf16.safetensors", os.O_RDONLY)
+bad = []
+for off in range(0, len(want), 4096):
+    try:
+        have = os.pread(fd, 4096, off)
+        assert have == want[off:off + 4096], f"wrong bytes at {off}"
+    except OSError as e:
+        assert e.errno == 5, e
+        bad.append(off)
+assert bad[0] == first // 4096 * 4096, (bad[0], first)
+assert bad[-1] == (end - 1) // 4096 * 4096, (bad[-1], end)
+assert bad == list(range(bad[0], bad[-1] + 4096, 4096)), "not one range"
+EOF
+	line=$(grep '^bf16.bs: ' mnt/.bigsmall/problems)
+	case $line in
+	*"in tensor model.layers.1.long"*"the tensor is damaged"*verify*) ;;
+	*) fail "problems says of bf16.bs: $line" ;;
+	esac
+	same mnt/strange.bs store/strange.bs
+	grep -q '^strange.bs: .*bf16_v8.*shown as it is' mnt/.bigsmall/problems ||
+		fail "strange.bs is not in problems"
+	refused 'Input/output error' cat mnt/cut.safetensors
+	same mnt/f32.safetensors orig/f32.safetensors
+	end_mount "$work/mnt" noisy
+done
+finish
