@@ -87,6 +87,11 @@ static const char *get_string(const cJSON *object, const char *key)
 	return cJSON_IsString(item) ? item->valuestring : NULL;
 }
 
+static int is_text(const char *have, const char *want)
+{
+	return have && !strcmp(have, want);
+}
+
 static int to_number(const cJSON *item, uint64_t *ret)
 {
 	if (!cJSON_IsNumber(item) || item->valuedouble < 0 ||
@@ -188,12 +193,47 @@ static enum bs_result find_codec(struct parser *p, const char *name,
 		name, codec, kind ? " " : "", kind ? kind : "");
 }
 
+/* A tensor of a .bsd: stored once, or as 4-bit values and their residual. */
+static enum bs_result read_members(struct parser *p, const cJSON *item,
+				   const char *name, struct bs_up_tensor *t)
+{
+	const cJSON *members = get(item, "members");
+	const cJSON *fast = get(members, "fast"), *shared;
+	const cJSON *residual = get(members, "residual");
+	const char *kind;
+
+	shared = get(members, "shared");
+	if (shared) {
+		if (!to_span(p, get(shared, "offset"), get(shared, "bytes"),
+			     &t->span))
+			return corrupt(p, name,
+				       "its stored bytes lie past the end");
+		kind = get_string(get(shared, "extra"), "special_kind");
+		return find_codec(p, name, get_string(shared, "codec"), kind,
+				  &t->codec);
+	}
+	if (!is_text(get_string(fast, "codec"), "int4g_v1") ||
+	    !is_text(get_string(residual, "codec"), "int4g_residual_v1"))
+		return bs_fail(
+			p->err, BS_ERR_FEATURE, 0,
+			"tensor \"%.100s\" has no members that this program can read",
+			name);
+	if (!to_span(p, get(fast, "offset"), get(fast, "bytes"), &t->span) ||
+	    !to_span(p, get(residual, "offset"), get(residual, "bytes"),
+		     &t->second))
+		return corrupt(p, name, "its stored bytes lie past the end");
+	t->codec = bs_up_codec_dual();
+	return BS_OK;
+}
+
 /* Where a tensor's stored bytes are and how they are coded. */
 static enum bs_result read_stored(struct parser *p, const cJSON *item,
 				  const char *name, struct bs_up_tensor *t)
 {
 	const char *kind = get_string(get(item, "extra"), "special_kind");
 
+	if (p->is_dual)
+		return read_members(p, item, name, t);
 	if (!to_span(p, get(item, "offset"), get(item, "compressed_bytes"),
 		     &t->span))
 		return corrupt(p, name, "its stored bytes lie past the end");
@@ -359,6 +399,14 @@ static enum bs_result read_metadata(struct parser *p)
 
 	int holds = cJSON_IsObject(meta);
 
+	/* A .bsd never has any; what torch writes is likeliest. */
+	if (p->is_dual && !meta) {
+		p->meta = calloc(1, sizeof(*p->meta));
+		if (!p->meta)
+			return no_memory(p);
+		p->meta[p->n_meta++] = (struct bs_up_meta){ "format", "pt" };
+		return BS_OK;
+	}
 	if (!meta || cJSON_IsNull(meta))
 		return BS_OK;
 	p->meta =

@@ -15,6 +15,12 @@
 
 struct bs_up_node;
 
+/* A stretch of the file. */
+struct bs_up_span {
+	uint64_t off;
+	uint64_t len;
+};
+
 struct bs_up_plan {
 	struct bs_up_stream *streams; /* [n_streams], owned */
 	unsigned n_streams;
@@ -22,6 +28,7 @@ struct bs_up_plan {
 	struct bs_up_table *tables; /* owned: a list */
 	size_t mem; /* of all this */
 	struct bs_up_node *node; /* owned */
+	struct bs_up_span second; /* of a dual tensor: its residual */
 	/* Memory that a run has for the node, of which the first 'kept_len'
 	 * bytes belong to a place in the tensor as the lanes' do. */
 	size_t extra_len;
@@ -46,13 +53,7 @@ void bs_up_node_free(struct bs_up_node *node); /* NULL is allowed */
 
 /* ---- Stored bytes -------------------------------------------------------- */
 
-/* A stretch of the file. */
-struct bs_up_span {
-	uint64_t off;
-	uint64_t len;
-};
-
-/* A cursor in one.  What fails gives zeros, and says so in 'res' for good. */
+/* A cursor in a stretch of it.  What fails gives zeros, and says so in 'res' for good. */
 struct bs_up_reader {
 	const struct bs_source *src; /* borrowed */
 	uint64_t pos;
@@ -168,5 +169,17 @@ enum bs_result bs_up_rows_open(struct bs_up_plan *plan,
 			       const struct bs_source *src,
 			       struct bs_up_span span, uint64_t n,
 			       struct bs_up_node **ret);
+
+/* dual.c: 4-bit values, and plan->second, which makes BF16 of them. */
+enum bs_result bs_up_dual_open(struct bs_up_plan *plan,
+			       const struct bs_source *src,
+			       struct bs_up_span span, uint64_t n,
+			       struct bs_up_node **ret);
+
+/* residual.c: older schemes of the same; 'rd' is past its number of elements. */
+enum bs_result bs_up_residual_open(struct bs_up_plan *plan,
+				   struct bs_up_reader *rd, unsigned scheme,
+				   struct bs_up_span span, uint64_t n,
+				   struct bs_up_node **ret);
 
 #endif /* BS_UP_PLAN_H */

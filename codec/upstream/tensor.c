@@ -44,6 +44,14 @@ const struct bs_up_codec *bs_up_codec_find(const char *name, const char *kind)
 	return NULL;
 }
 
+const struct bs_up_codec *bs_up_codec_dual(void)
+{
+	static const struct bs_up_codec dual = { "int4g", NULL, bs_up_dual_open,
+						 2 };
+
+	return &dual;
+}
+
 /* Read the tables of a tensor. */
 static enum bs_result open_plan(struct bs_up_plan *plan,
 				const struct bs_up_tensor *t,
@@ -53,6 +61,7 @@ static enum bs_result open_plan(struct bs_up_plan *plan,
 	uint64_t n = t->raw_len / t->codec->unit;
 
 	memset(plan, 0, sizeof(*plan));
+	plan->second = t->second;
 	if (t->raw_len % t->codec->unit)
 		return BS_ERR_CORRUPT;
 	res = t->codec->open(plan, src, t->span, n, &plan->node);

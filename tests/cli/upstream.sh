@@ -19,11 +19,12 @@ digest() {
 
 # restored: to the byte, with the container's own mode and time
 mkdir in out
-cp "$golden"/*.bs in
+cp "$golden"/*.bs "$golden"/*.bsd in
 chmod 600 in/f32.bs
 touch -d '2024-02-03 04:05:06.789' in/f32.bs
-for file in in/*.bs; do
-	stem=$(basename "$file" .bs)
+for file in in/*.bs in/*.bsd; do
+	stem=$(basename "$file")
+	stem=${stem%.*}
 	run 0 decompress "$file" -o out/
 	prints "every MD5 agrees"
 	digest "out/$stem.safetensors" "$stem"
@@ -32,14 +33,21 @@ for file in in/*.bs; do
 	run 0 verify --fast "$file"
 	prints "nothing else can be checked"
 	run 0 info "$file"
-	prints "a file of BigSmall (Python), format version 1"
+	prints "a file of BigSmall (Python), format version [12]"
 	run 0 info --json "$file"
 	is "$file: kind" upstream "$(field 'j["kind"]')"
 done
+is "codec of a .bsd" '["int4g"]' "$(python3 -c '
+import json, sys
+print(json.dumps(sorted(json.load(sys.stdin)["coding"])))' <<END
+$("$bigsmall" info --json in/dual_hand.bsd)
+END
+)"
 [ "$(stat -c '%a %Y' out/f32.safetensors)" = "600 1706933106" ] ||
 	fail "mode and time: $(stat -c '%a %Y' out/f32.safetensors)"
 run 0 decompress in -o all/
 digest all/ints.safetensors ints
+digest all/dual.safetensors dual
 run 0 decompress -j 1 in/bf16.bs -o single
 digest single bf16
 run 0 decompress in/bf16.bs --json -o json

@@ -6,12 +6,11 @@
 # a tensor whose MD5 does not agree is EIO whole and named, all else is served;
 # what cannot be read is shown as it is.
 
-golden=$PWD/tests/golden/upstream # before lib.sh goes to a folder of its own
-
 # shellcheck disable=SC1091,SC2154 # lib.sh gives the words used below
+golden=$PWD/tests/golden/upstream # lib.sh goes to a folder of its own
 . "$(dirname "$0")/lib.sh"
 
-cp "$golden"/*.bs store
+cp "$golden"/*.bs "$golden"/*.bsd store
 chmod 640 store/f32.bs
 touch -d '2024-02-03 04:05:06' store/f32.bs
 
@@ -30,7 +29,7 @@ for options in cache=6M,threads=2 cache=256M,threads=2 cache=4M,threads=1; do
 	check_all
 	is "mode and time" "640 1706933106" \
 		"$(stat -c '%a %Y' mnt/f32.safetensors)"
-	for name in bf16 f32 hand; do
+	for name in bf16 f32 hand dual dual_hand; do
 		cp "mnt/$name.safetensors" "orig/$name.safetensors"
 	done
 	python3 - <<'EOF' || fail "reading here and there ($options)"
@@ -41,7 +40,7 @@ import threading
 def read(seed):
     rng = random.Random(seed)
     for i in range(150):
-        name = rng.choice(["bf16", "f32", "hand"]) + ".safetensors"
+        name = rng.choice(["bf16", "f32", "hand", "dual", "dual_hand"]) + ".safetensors"
         off = rng.randrange(os.path.getsize("orig/" + name))
         n = rng.choice([1, 100, 5000, 300000])
         with open("orig/" + name, "rb") as f, open("mnt/" + name, "rb") as g:

@@ -162,6 +162,16 @@ def sources():
     yield "nothing", {}, None
 
 
+def dual_sources():
+    yield "dual", {
+        "model.layers.0.up_proj.weight": bf16(normal(520, 512), 0xFFE0),
+        "model.layers.1.up_proj.weight": with_odd_words(bf16(
+            rng.standard_t(3, (256, 257)) * 0.01, 0xFFF0)),
+        "model.layers.1.norm.weight": bf16(1 + normal(512)),
+        "lm_head.bias": bf16(normal(64)),
+    }, {"format": "pt"}
+
+
 def large_sources():
     for n in (254, 255, 256, 257, 511, 512, 24576, 32767, 32768, 65535, 65536,
               65537, 524288):
@@ -234,6 +244,52 @@ def by_hand(path, tensors):
     save(path + ".safetensors", source)
 
 
+def dual_by_hand(path):
+    """Each way to store a residual, and both to store the values."""
+    from bigsmall.codecs import int4_residual as int4
+    sparse = normal(300000) * (rng.random(300000) < .05)
+    dense = with_odd_words(bf16(normal(5150)))[1]
+    entries, blobs, off, source = [], [], 0, {}
+    for name, scheme, packed, words in (
+            ("add", 1, 0, dense), ("by value", 3, 0, dense),
+            ("intervals", 5, 0, dense), ("packed", 5, 1, dense[:4099]),
+            ("packed add", 1, 1, dense[:4099]),
+            ("long", 5, 0, bf16(sparse)[1])):
+        raw = words.tobytes()
+        fast, _ = int4.encode_fast(raw, group=128)
+        _, group, q, scales = int4._parse_fast(fast)
+        if packed:
+            nibbles = int4._pack_nibbles((q.astype(np.int16) + 8).astype(
+                np.uint8))
+            fast = (struct.pack("<IHI", words.size, group, scales.size) +
+                    scales.astype(np.uint16).tobytes() +
+                    struct.pack("<BI", 0, len(nibbles)) + nibbles)
+        residual = (
+            int4._encode_residual_v1(words, int4.dequant_words(
+                q, scales, group)) if scheme == 1 else
+            int4._encode_residual_v3(words, q, scales, group)
+            if scheme == 3 else
+            int4._encode_residual_v5(words, q, scales, group))
+        members = {}
+        for key, codec, blob in (("fast", "int4g_v1", fast), (
+                "residual", "int4g_residual_v1", residual)):
+            members[key] = {"offset": off, "bytes": len(blob), "codec": codec}
+            blobs.append(bytes(blob))
+            off += len(blob)
+        entries.append({
+            "name": name, "shape": [words.size], "dtype": "bfloat16",
+            "md5": hashlib.md5(raw).hexdigest(), "raw_bytes": len(raw),
+            "members": members})
+        source[name] = ("bfloat16", np.ascontiguousarray(words))
+    head = json.dumps({"container": "bigsmall-dual", "tensors": entries},
+                      separators=(",", ":")).encode()
+    with open(path + ".bsd", "wb") as file:
+        file.write(b"BGSD" + struct.pack("<HI", 2, len(head)) + head +
+                   b"".join(blobs))
+    save(path + ".safetensors", source, {"format": "pt"})
+    note(path)
+
+
 def run(*args):
     code = "from bigsmall.cli import main; import sys; sys.exit(main())"
     done = subprocess.run([sys.executable, "-c", code, *args],
@@ -259,9 +315,17 @@ def main():
         run("compress", path + ".safetensors", "-o", path + ".bs",
             "--no-progress")
         note(path)
+    for name, tensors, meta in () if is_large else dual_sources():
+        path = os.path.join(out, name)
+        save(path + ".safetensors", tensors, meta)
+        run("dual", path + ".safetensors", "-o", path + ".bsd", "--workers",
+            "1", "--no-progress")
+        note(path)
     for name, tensors in () if is_large else BY_HAND.items():
         by_hand(os.path.join(out, name), tensors)
         note(os.path.join(out, name))
+    if not is_large:
+        dual_by_hand(os.path.join(out, "dual_hand"))
 
 
 if __name__ == "__main__":
