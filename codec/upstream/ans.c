@@ -5,60 +5,68 @@
  */
 
 #include "../bits.h"
-#include "lanes.h"
-
-#define INLINE inline __attribute__((always_inline))
-#define MASK ((1u << UP_PROB_BITS) - 1)
+#include "find.h"
 
 /* A lane in registers. */
 struct cursor {
 	uint64_t state;
 	const uint8_t *p;
+	const uint64_t *whole;
 	const uint16_t *first;
 	const uint32_t *cdf;
 	uint16_t *dst;
 };
 
-static INLINE void load(struct cursor *c, const struct bs_up_lane *l,
-			uint16_t *dst)
+static UP_INLINE void load(struct cursor *c, const struct bs_up_lane *l,
+			   uint16_t *dst)
 {
 	c->state = l->state;
 	c->p = l->p;
+	c->whole = l->s->table->whole;
 	c->first = l->s->table->first;
 	c->cdf = l->s->table->cdf;
 	c->dst = dst;
 }
 
-static INLINE void store(const struct cursor *c, struct bs_up_lane *l)
+static UP_INLINE void store(const struct cursor *c, struct bs_up_lane *l)
 {
 	l->state = c->state;
 	l->p = c->p;
 }
 
-static INLINE void decode(struct cursor *c, size_t i)
+static UP_INLINE void decode(struct cursor *c, size_t i, int is_whole)
 {
-	uint32_t q = c->state & MASK, begin;
-	unsigned s = c->first[q >> UP_BUCKET_SHIFT];
+	uint32_t q = c->state & UP_PROB_MASK;
+	struct bs_up_found f = is_whole ? bs_up_find_whole(c->whole, c->cdf, q)
+					: bs_up_find(c->first, c->cdf, q);
 
-	while (c->cdf[s + 1] <= q)
-		s++;
-	begin = c->cdf[s];
-	c->state = (c->state >> UP_PROB_BITS) * (c->cdf[s + 1] - begin) +
-		   (q - begin);
-	c->dst[i] = (uint16_t)s;
+	c->state = (c->state >> UP_PROB_BITS) * f.width + (q - f.begin);
+	c->dst[i] = (uint16_t)f.symbol;
 }
 
-static INLINE void step(struct cursor *c, size_t i)
+static UP_INLINE void step(struct cursor *c, size_t i, int is_whole)
 {
 	uint64_t more;
+	unsigned is_short;
 
-	decode(c, i);
+	decode(c, i, is_whole);
+	/* A word for each 32 bits that symbols take: where that is often, a
+	 * branch would be guessed wrong as often. */
+	is_short = !(c->state >> 32);
+	if (is_whole) {
+		if (is_short) {
+			c->p -= 4;
+			c->state = c->state << 32 | get_u32(c->p);
+		}
+		return;
+	}
 	more = c->state << 32 | get_u32(c->p - 4);
-	c->p -= c->state >> 32 ? 0 : 4;
-	c->state = c->state >> 32 ? c->state : more;
+	c->p -= 4 * (size_t)is_short;
+	c->state ^= (c->state ^ more) & -(uint64_t)is_short;
 }
 
-void bs_up_ans_4(struct bs_up_lane *const *l, uint16_t *const *dst, size_t n)
+static UP_INLINE void four(struct bs_up_lane *const *l, uint16_t *const *dst,
+			   size_t n, int is_whole)
 {
 	struct cursor a, b, c, d;
 	size_t i;
@@ -68,10 +76,10 @@ void bs_up_ans_4(struct bs_up_lane *const *l, uint16_t *const *dst, size_t n)
 	load(&c, l[2], dst[2]);
 	load(&d, l[3], dst[3]);
 	for (i = 0; i < n; i++) {
-		step(&a, i);
-		step(&b, i);
-		step(&c, i);
-		step(&d, i);
+		step(&a, i, is_whole);
+		step(&b, i, 0);
+		step(&c, i, 0);
+		step(&d, i, 0);
 	}
 	store(&a, l[0]);
 	store(&b, l[1]);
@@ -79,15 +87,37 @@ void bs_up_ans_4(struct bs_up_lane *const *l, uint16_t *const *dst, size_t n)
 	store(&d, l[3]);
 }
 
-void bs_up_ans_1(struct bs_up_lane *l, uint16_t *dst, size_t n)
+void bs_up_ans_4(struct bs_up_lane *const *l, uint16_t *const *dst, size_t n)
+{
+	four(l, dst, n, 0);
+}
+
+void bs_up_ans_4_whole(struct bs_up_lane *const *l, uint16_t *const *dst,
+		       size_t n)
+{
+	four(l, dst, n, 1);
+}
+
+static UP_INLINE void one(struct bs_up_lane *l, uint16_t *dst, size_t n,
+			  int is_whole)
 {
 	struct cursor a;
 	size_t i;
 
 	load(&a, l, dst);
 	for (i = 0; i < n; i++)
-		step(&a, i);
+		step(&a, i, is_whole);
 	store(&a, l);
+}
+
+void bs_up_ans_1(struct bs_up_lane *l, uint16_t *dst, size_t n)
+{
+	one(l, dst, n, 0);
+}
+
+void bs_up_ans_1_whole(struct bs_up_lane *l, uint16_t *dst, size_t n)
+{
+	one(l, dst, n, 1);
 }
 
 void bs_up_ans_dry(struct bs_up_lane *l, uint16_t *dst, size_t n)
@@ -97,6 +127,6 @@ void bs_up_ans_dry(struct bs_up_lane *l, uint16_t *dst, size_t n)
 
 	load(&a, l, dst);
 	for (i = 0; i < n; i++)
-		decode(&a, i);
+		decode(&a, i, 0);
 	store(&a, l);
 }

@@ -62,7 +62,8 @@ enum bs_result bs_up_fp8_open(struct bs_up_plan *plan,
 	span = bs_up_read_prefixed(&rd);
 	if (bs_up_read_end(&rd))
 		return rd.res;
-	return bs_up_plan_symbols(plan, UP_RANGE, span, counts, 256, &c->lane);
+	return bs_up_plan_symbols(plan, UP_RANGE, span, counts, 256, 1,
+				  &c->lane);
 }
 
 enum bs_result bs_up_fp4_open(struct bs_up_plan *plan,
@@ -87,5 +88,6 @@ enum bs_result bs_up_fp4_open(struct bs_up_plan *plan,
 	span = bs_up_read_prefixed(&rd);
 	if (bs_up_read_end(&rd))
 		return rd.res;
-	return bs_up_plan_symbols(plan, UP_RANGE, span, counts, 16, &c->lane);
+	return bs_up_plan_symbols(plan, UP_RANGE, span, counts, 16, 1,
+				  &c->lane);
 }

@@ -72,7 +72,7 @@ enum bs_result bs_up_fp32_ac_open(struct bs_up_plan *plan,
 	bs_up_read_counts(&rd, bs_up_read_u16(&rd), 2, counts, 512, n);
 	span = bs_up_read_prefixed(&rd);
 	res = rd.res ? rd.res
-		     : bs_up_plan_symbols(plan, UP_RANGE, span, counts, 512,
+		     : bs_up_plan_symbols(plan, UP_RANGE, span, counts, 512, 1,
 					  &f->head);
 	for (k = 0; k < 3 && !res; k++) {
 		span = bs_up_read_prefixed(&rd);

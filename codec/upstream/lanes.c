@@ -23,8 +23,32 @@
 
 #define N_PARALLEL 4
 
+void bs_up_table_free(struct bs_up_table *t)
+{
+	if (t)
+		free(t->whole);
+	free(t);
+}
+
+static enum bs_result make_whole(struct bs_up_table *t)
+{
+	unsigned i;
+
+	t->whole = malloc(UP_N_BUCKETS * sizeof(*t->whole));
+	if (!t->whole)
+		return BS_ERR_NOMEM;
+	for (i = 0; i < UP_N_BUCKETS; i++) {
+		unsigned s = t->first[i];
+		uint64_t begin = t->cdf[s], width = t->cdf[s + 1] - begin;
+
+		t->whole[i] = width << UP_WIDTH_SHIFT |
+			      begin << UP_BEGIN_SHIFT | s;
+	}
+	return BS_OK;
+}
+
 enum bs_result bs_up_table_new(struct bs_up_table **ret, const uint32_t *counts,
-			       unsigned n)
+			       unsigned n, int has_whole)
 {
 	struct bs_up_table *t =
 		malloc(sizeof(*t) + ((size_t)n + 1) * sizeof(uint32_t));
@@ -35,9 +59,10 @@ enum bs_result bs_up_table_new(struct bs_up_table **ret, const uint32_t *counts,
 	if (!t)
 		return BS_ERR_NOMEM;
 	t->next = NULL;
+	t->whole = NULL;
 	res = bs_up_quantise(counts, n, t->cdf);
 	if (res) {
-		free(t);
+		bs_up_table_free(t);
 		return res;
 	}
 	for (s = 0; s < n; s++) {
@@ -48,8 +73,13 @@ enum bs_result bs_up_table_new(struct bs_up_table **ret, const uint32_t *counts,
 		while (bucket < end)
 			t->first[bucket++] = (uint16_t)s;
 	}
-	*ret = t;
-	return BS_OK;
+	if (has_whole)
+		res = make_whole(t);
+	if (res)
+		bs_up_table_free(t);
+	else
+		*ret = t;
+	return res;
 }
 
 /* ---- Windows ------------------------------------------------------------- */
@@ -298,14 +328,13 @@ static enum bs_result finish(struct bs_up_run *r, struct bs_up_job *job)
 			return res;
 		if (!n) {
 			n = job->n;
-			if (is_ans)
-				bs_up_ans_dry(l, job->dst, n);
-			else
-				bs_up_range_dry(l, job->dst, n);
-		} else if (is_ans) {
-			bs_up_ans_1(l, job->dst, n);
+			(is_ans ? bs_up_ans_dry : bs_up_range_dry)(l, job->dst,
+								   n);
+		} else if (l->s->table->whole) {
+			(is_ans ? bs_up_ans_1_whole
+				: bs_up_range_1_whole)(l, job->dst, n);
 		} else {
-			bs_up_range_1(l, job->dst, n);
+			(is_ans ? bs_up_ans_1 : bs_up_range_1)(l, job->dst, n);
 		}
 		advance(job, n);
 	}
@@ -333,9 +362,11 @@ static enum bs_result do_four(struct bs_up_run *r, struct bs_up_job *jobs)
 		dst[i] = jobs[i].dst;
 	}
 	if (l[0]->s->kind == UP_ANS)
-		bs_up_ans_4(l, dst, n);
+		(l[0]->s->table->whole ? bs_up_ans_4_whole
+				       : bs_up_ans_4)(l, dst, n);
 	else
-		bs_up_range_4(l, dst, n);
+		(l[0]->s->table->whole ? bs_up_range_4_whole
+				       : bs_up_range_4)(l, dst, n);
 	for (i = 0; i < N_PARALLEL; i++)
 		advance(&jobs[i], n);
 	return BS_OK;

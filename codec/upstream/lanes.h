@@ -23,19 +23,26 @@ enum bs_up_kind {
 };
 
 /* Symbols by their probability: symbol s has [cdf[s], cdf[s + 1]) of 1 << 24.
- * 'first' finds one from the top bits: the first symbol that has part of it. */
+ * 'first' finds one from the top bits: the first symbol that has part of it.
+ * 'whole' has all that is to be known of that one, for a stream that others wait
+ * for: one load instead of two after another, for four times the memory. */
 #define UP_BUCKET_BITS 11
 #define UP_BUCKET_SHIFT (UP_PROB_BITS - UP_BUCKET_BITS)
+#define UP_N_BUCKETS (1u << UP_BUCKET_BITS)
+#define UP_BEGIN_SHIFT 16 /* in 'whole', above the symbol */
+#define UP_WIDTH_SHIFT (UP_BEGIN_SHIFT + UP_PROB_BITS)
 
 struct bs_up_table {
 	struct bs_up_table *next; /* the plan's list */
-	uint16_t first[1 << UP_BUCKET_BITS];
+	uint64_t *whole; /* [UP_N_BUCKETS], owned; NULL: not wanted */
+	uint16_t first[UP_N_BUCKETS];
 	uint32_t cdf[]; /* [n + 1] */
 };
 
-/* The caller owns *ret, a malloc()ed block. */
+/* Of 2 symbols or more. */
 enum bs_result bs_up_table_new(struct bs_up_table **ret, const uint32_t *counts,
-			       unsigned n);
+			       unsigned n, int has_whole);
+void bs_up_table_free(struct bs_up_table *t); /* NULL is allowed */
 
 struct bs_up_stream {
 	enum bs_up_kind kind;
@@ -116,11 +123,18 @@ enum bs_result bs_up_run_bytes(struct bs_up_run *r, unsigned lane, void *dst,
 /* ---- ans.c and range.c: the loops --------------------------------------- */
 
 /* 'n' symbols of four lanes each, or of one: none of them runs out of its
- * window meanwhile, as each symbol takes 4 bytes at most. */
+ * window meanwhile, as each symbol takes 4 bytes at most.  'whole': the first of
+ * them has such a table, and it is used. */
 void bs_up_ans_4(struct bs_up_lane *const *l, uint16_t *const *dst, size_t n);
+void bs_up_ans_4_whole(struct bs_up_lane *const *l, uint16_t *const *dst,
+		       size_t n);
 void bs_up_ans_1(struct bs_up_lane *l, uint16_t *dst, size_t n);
+void bs_up_ans_1_whole(struct bs_up_lane *l, uint16_t *dst, size_t n);
 void bs_up_range_4(struct bs_up_lane *const *l, uint16_t *const *dst, size_t n);
+void bs_up_range_4_whole(struct bs_up_lane *const *l, uint16_t *const *dst,
+			 size_t n);
 void bs_up_range_1(struct bs_up_lane *l, uint16_t *dst, size_t n);
+void bs_up_range_1_whole(struct bs_up_lane *l, uint16_t *dst, size_t n);
 
 /* The last symbols, of a lane whose stream is read to the end. */
 void bs_up_ans_dry(struct bs_up_lane *l, uint16_t *dst, size_t n);

@@ -16,7 +16,7 @@ void bs_up_plan_fini(struct bs_up_plan *plan)
 		struct bs_up_table *t = plan->tables;
 
 		plan->tables = t->next;
-		free(t);
+		bs_up_table_free(t);
 	}
 	bs_up_node_free(plan->node);
 	free(plan->streams);
@@ -206,7 +206,7 @@ static enum bs_result add(struct bs_up_plan *plan, const struct bs_up_stream *s,
 enum bs_result bs_up_plan_symbols(struct bs_up_plan *plan, enum bs_up_kind kind,
 				  struct bs_up_span span,
 				  const uint32_t *counts, unsigned n,
-				  unsigned *ret)
+				  int is_awaited, unsigned *ret)
 {
 	struct bs_up_stream s = { .kind = kind,
 				  .off = span.off,
@@ -216,12 +216,14 @@ enum bs_result bs_up_plan_symbols(struct bs_up_plan *plan, enum bs_up_kind kind,
 
 	if (span.len % 4)
 		return BS_ERR_CORRUPT;
-	res = bs_up_table_new(&table, counts, n);
+	res = bs_up_table_new(&table, counts, n, is_awaited);
 	if (res)
 		return res;
 	table->next = plan->tables;
 	plan->tables = table;
 	plan->mem += sizeof(*table) + n * sizeof(uint32_t);
+	if (is_awaited)
+		plan->mem += UP_N_BUCKETS * sizeof(*table->whole);
 	s.table = table;
 	return add(plan, &s, ret);
 }

@@ -88,11 +88,12 @@ void bs_up_read_counts(struct bs_up_reader *rd, unsigned k, unsigned symbol_len,
 
 /* ---- Streams ------------------------------------------------------------- */
 
-/* Add one; the lane's number is *ret. */
+/* Add one; the lane's number is *ret.  'is_awaited': others wait for it, or there
+ * are none. */
 enum bs_result bs_up_plan_symbols(struct bs_up_plan *plan, enum bs_up_kind kind,
 				  struct bs_up_span span,
 				  const uint32_t *counts, unsigned n,
-				  unsigned *ret);
+				  int is_awaited, unsigned *ret);
 enum bs_result bs_up_plan_bytes(struct bs_up_plan *plan,
 				const struct bs_source *src,
 				enum bs_up_kind kind, struct bs_up_span span,

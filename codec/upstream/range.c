@@ -8,10 +8,7 @@
  */
 
 #include "../bits.h"
-#include "lanes.h"
-
-#define INLINE inline __attribute__((always_inline))
-#define MASK ((1u << UP_PROB_BITS) - 1)
+#include "find.h"
 
 /* A lane in registers. */
 struct cursor {
@@ -19,24 +16,26 @@ struct cursor {
 	uint64_t range;
 	uint64_t bad;
 	const uint8_t *p;
+	const uint64_t *whole;
 	const uint16_t *first;
 	const uint32_t *cdf;
 	uint16_t *dst;
 };
 
-static INLINE void load(struct cursor *c, const struct bs_up_lane *l,
-			uint16_t *dst)
+static UP_INLINE void load(struct cursor *c, const struct bs_up_lane *l,
+			   uint16_t *dst)
 {
 	c->point = l->state;
 	c->range = l->range;
 	c->bad = 0;
 	c->p = l->p;
+	c->whole = l->s->table->whole;
 	c->first = l->s->table->first;
 	c->cdf = l->s->table->cdf;
 	c->dst = dst;
 }
 
-static INLINE void store(const struct cursor *c, struct bs_up_lane *l)
+static UP_INLINE void store(const struct cursor *c, struct bs_up_lane *l)
 {
 	l->state = c->point;
 	l->range = c->range;
@@ -44,37 +43,74 @@ static INLINE void store(const struct cursor *c, struct bs_up_lane *l)
 	l->is_bad |= c->bad != 0;
 }
 
-/* The range is 2^32 or more before and, unlike after, at least 2^8. */
-static INLINE void decode(struct cursor *c, size_t i)
+/* The point belongs to no symbol: nobody encoded this. */
+static __attribute__((noinline, cold)) void give_up(struct cursor *c)
 {
-	uint64_t scale = c->range >> UP_PROB_BITS;
-	uint64_t quotient = c->point / scale;
-	uint32_t q = quotient & MASK, begin;
-	unsigned s = c->first[q >> UP_BUCKET_SHIFT];
+	c->bad = 1;
+	c->point = 0;
+}
 
-	c->bad |= quotient >> UP_PROB_BITS;
-	while (c->cdf[s + 1] <= q)
+/*
+ * The range is 2^32 or more before and, unlike after, at least 2^8.  Only the
+ * bucket is found by a division, whose quotient is short: a CPU is sooner done with
+ * it.  Then multiples of the scale are compared with the point.
+ */
+static UP_INLINE void decode(struct cursor *c, size_t i, int is_whole)
+{
+	uint64_t scale = c->range >> UP_PROB_BITS, low, part;
+	uint64_t bucket = c->point / (scale << UP_BUCKET_SHIFT);
+	unsigned s;
+
+	if (__builtin_expect(bucket >= UP_N_BUCKETS, 0)) {
+		give_up(c);
+		bucket = 0;
+	}
+	if (is_whole) {
+		uint64_t e = c->whole[bucket];
+
+		s = e & 0xffff;
+		low = scale * (e >> UP_BEGIN_SHIFT & UP_PROB_MASK);
+		part = scale * (e >> UP_WIDTH_SHIFT);
+	} else {
+		s = c->first[bucket];
+		s += scale * c->cdf[s + 1] <= c->point;
+		low = scale * c->cdf[s];
+		part = scale * c->cdf[s + 1] - low;
+	}
+	while (__builtin_expect(c->point - low >= part, 0)) {
 		s++;
-	begin = c->cdf[s];
-	c->point -= scale * begin;
-	c->range = scale * (c->cdf[s + 1] - begin);
+		low = scale * c->cdf[s];
+		part = scale * c->cdf[s + 1] - low;
+	}
+	c->point -= low;
+	c->range = part;
 	c->dst[i] = (uint16_t)s;
 }
 
-static INLINE void step(struct cursor *c, size_t i)
+static UP_INLINE void step(struct cursor *c, size_t i, int is_whole)
 {
-	uint64_t more;
-	int is_short;
+	uint64_t more, is_short;
 
-	decode(c, i);
+	decode(c, i, is_whole);
+	/* A word for each 32 bits that symbols take: where that is often, a
+	 * branch would be guessed wrong as often. */
 	is_short = !(c->range >> 32);
+	if (is_whole) {
+		if (is_short) {
+			c->point = c->point << 32 | get_u32(c->p);
+			c->range <<= 32;
+			c->p += 4;
+		}
+		return;
+	}
 	more = c->point << 32 | get_u32(c->p);
-	c->point = is_short ? more : c->point;
-	c->range = is_short ? c->range << 32 : c->range;
-	c->p += is_short ? 4 : 0;
+	c->point ^= (c->point ^ more) & -is_short;
+	c->range ^= (c->range ^ c->range << 32) & -is_short;
+	c->p += 4 * is_short;
 }
 
-void bs_up_range_4(struct bs_up_lane *const *l, uint16_t *const *dst, size_t n)
+static UP_INLINE void four(struct bs_up_lane *const *l, uint16_t *const *dst,
+			   size_t n, int is_whole)
 {
 	struct cursor a, b, c, d;
 	size_t i;
@@ -84,10 +120,10 @@ void bs_up_range_4(struct bs_up_lane *const *l, uint16_t *const *dst, size_t n)
 	load(&c, l[2], dst[2]);
 	load(&d, l[3], dst[3]);
 	for (i = 0; i < n; i++) {
-		step(&a, i);
-		step(&b, i);
-		step(&c, i);
-		step(&d, i);
+		step(&a, i, is_whole);
+		step(&b, i, 0);
+		step(&c, i, 0);
+		step(&d, i, 0);
 	}
 	store(&a, l[0]);
 	store(&b, l[1]);
@@ -95,15 +131,37 @@ void bs_up_range_4(struct bs_up_lane *const *l, uint16_t *const *dst, size_t n)
 	store(&d, l[3]);
 }
 
-void bs_up_range_1(struct bs_up_lane *l, uint16_t *dst, size_t n)
+void bs_up_range_4(struct bs_up_lane *const *l, uint16_t *const *dst, size_t n)
+{
+	four(l, dst, n, 0);
+}
+
+void bs_up_range_4_whole(struct bs_up_lane *const *l, uint16_t *const *dst,
+			 size_t n)
+{
+	four(l, dst, n, 1);
+}
+
+static UP_INLINE void one(struct bs_up_lane *l, uint16_t *dst, size_t n,
+			  int is_whole)
 {
 	struct cursor a;
 	size_t i;
 
 	load(&a, l, dst);
 	for (i = 0; i < n; i++)
-		step(&a, i);
+		step(&a, i, is_whole);
 	store(&a, l);
+}
+
+void bs_up_range_1(struct bs_up_lane *l, uint16_t *dst, size_t n)
+{
+	one(l, dst, n, 0);
+}
+
+void bs_up_range_1_whole(struct bs_up_lane *l, uint16_t *dst, size_t n)
+{
+	one(l, dst, n, 1);
 }
 
 void bs_up_range_dry(struct bs_up_lane *l, uint16_t *dst, size_t n)
@@ -113,7 +171,7 @@ void bs_up_range_dry(struct bs_up_lane *l, uint16_t *dst, size_t n)
 
 	load(&a, l, dst);
 	for (i = 0; i < n; i++) {
-		decode(&a, i);
+		decode(&a, i, 0);
 		if (!(a.range >> 32)) {
 			a.point <<= 32;
 			a.range <<= 32;

@@ -163,7 +163,7 @@ static enum bs_result read_mantissas(struct split *s, struct bs_up_plan *plan,
 		if (rd->res)
 			return rd->res;
 		res = bs_up_plan_symbols(plan, f->kind, span, counts, alphabet,
-					 &lane);
+					 0, &lane);
 		if (res)
 			return res;
 		s->lane_of[exponents[i]] = (uint16_t)lane;
@@ -210,7 +210,7 @@ static enum bs_result read_all(struct split *s, struct bs_up_plan *plan,
 	bs_up_check(rd, bs_up_read_u32(rd) == rd->end - rd->pos);
 	if (rd->res)
 		return rd->res;
-	res = bs_up_plan_symbols(plan, f->kind, span, counts, alphabet,
+	res = bs_up_plan_symbols(plan, f->kind, span, counts, alphabet, 1,
 				 &s->head);
 	if (res)
 		return res;
