@@ -563,6 +563,7 @@ enum bs_result bs_archive_open(struct bs_archive **ret,
 		res = check_pages(ar, err);
 	if (!res)
 		res = check_members(ar, err);
+	ar->src.index = NULL;
 	if (res) {
 		bs_archive_close(ar);
 		return res;

@@ -81,6 +81,12 @@ struct bs_source {
 	int (*pread)(void *ctx, void *buf, size_t len, uint64_t off);
 	void *ctx;
 	uint64_t size;
+
+	/* Of files of BigSmall (Python): the index of the directory that a shard
+	 * is in, borrowed until the archive is open, or NULL; and whether this is
+	 * that index, which is shown as model.safetensors.index.json. */
+	const struct bs_index *index;
+	int is_index;
 };
 
 #define BS_SUFFIX_MAX 64
@@ -320,6 +326,20 @@ enum bs_result bs_chunk_check_stored(const struct bs_chunk *chunk,
 /* ---- Reading: files of BigSmall (Python) -------------------------------- */
 
 #define BS_MD5_LEN 16
+
+/*
+ * The index of a directory of shards, a file of this name.  It has the tensors
+ * that are stored in no shard, being equal to one of another name: opened with it,
+ * a shard shows those that are equal to its own.  The caller frees *ret.
+ */
+#define BS_INDEX_NAME "bigsmall.index.json"
+#define BS_INDEX_SHOWN "model.safetensors.index.json"
+
+struct bs_index;
+
+enum bs_result bs_index_read(struct bs_index **ret, const struct bs_source *src,
+			     struct bs_error *err);
+void bs_index_free(struct bs_index *ix); /* NULL is allowed */
 
 /* How that file has a blob. */
 struct bs_upstream {

@@ -54,11 +54,13 @@ int bsfs_path_join(char *buf, const char *dir, const char *name)
 /* ---- Names --------------------------------------------------------------- */
 
 /* Which extension of a store file the name has: 1 .bs, 2 .bsd, 3 .bsr (the
- * order in which they claim a name), or 0. */
+ * order in which they claim a name), 4 the index of shards, or 0. */
 static unsigned store_extension(const char *name)
 {
 	const char *dot = strrchr(name, '.');
 
+	if (!strcmp(name, BS_INDEX_NAME))
+		return 4;
 	if (!dot || dot == name)
 		return 0;
 	if (!strcmp(dot, ".bs"))
@@ -97,6 +99,8 @@ static char *shown_name(const char *stored, const char *suffix)
 	size_t stem = (size_t)(strrchr(stored, '.') - stored);
 	char *name;
 
+	if (store_extension(stored) == 4)
+		return strdup(BS_INDEX_SHOWN);
 	if (!suffix)
 		suffix = has_extension(stored, stem) ? "" : ".safetensors";
 	name = malloc(stem + strlen(suffix) + 1);
@@ -133,15 +137,17 @@ static void lend_attributes(struct bsfs_name *n, int fd)
 
 /* What the container's superblock says of it. */
 static int name_container(struct bsfs_session *s, const char *path,
-			  struct bsfs_name *n, int fd)
+			  const struct bs_index *index, struct bsfs_name *n,
+			  int fd)
 {
+	int is_index = store_extension(n->stored) == 4;
 	struct bs_summary sum;
 	struct bs_error error = { 0 };
-	enum bs_result res =
-		bsfs_peek(fd, (uint64_t)n->identity.size, &sum, &error);
+	enum bs_result res = bsfs_peek(fd, (uint64_t)n->identity.size, is_index,
+				       index, &sum, &error);
 	const char *suffix = NULL;
 
-	if (res == BS_ERR_MAGIC ||
+	if (res == BS_ERR_MAGIC || (is_index && res != BS_OK) ||
 	    (sum.is_upstream &&
 	     (res == BS_ERR_FEATURE || res == BS_ERR_VERSION))) {
 		bsfs_problem(s->stats, path, "%s; it is shown as it is",
@@ -188,9 +194,16 @@ static int copy_known(const struct bsfs_name *old, struct bsfs_name *n)
 	return n->shown ? 0 : -ENOMEM;
 }
 
+/* What a directory's index says of the shards in it. */
+struct shards {
+	struct bs_index *index; /* owned; NULL: none */
+	int has_changed; /* so what was known of shards is not to be used */
+};
+
 /* A regular file with a container's extension; 'dir_fd' is its directory. */
 static int name_candidate(struct bsfs_session *s, const char *dir, int dir_fd,
-			  const struct bsfs_listing *old, struct bsfs_name *n)
+			  const struct bsfs_listing *old,
+			  const struct shards *shards, struct bsfs_name *n)
 {
 	const struct bsfs_name *known;
 	char path[PATH_MAX];
@@ -207,7 +220,7 @@ static int name_candidate(struct bsfs_session *s, const char *dir, int dir_fd,
 	known = old ? bsfs_listing_find_stored(old, n->stored) : NULL;
 	if (known && !bsfs_identity_equal(&known->identity, &n->identity))
 		bsfs_problem_clear(s->stats, path);
-	else if (known &&
+	else if (known && !shards->has_changed &&
 		 (known->what == BSFS_MEMBER || known->what == BSFS_BUNDLE_DIR))
 		return copy_known(known, n);
 	fd = openat(dir_fd, n->stored,
@@ -223,7 +236,7 @@ static int name_candidate(struct bsfs_session *s, const char *dir, int dir_fd,
 	if (fstat(fd, &st) == 0)
 		n->identity = bsfs_identity_of(&st);
 	bsfs_count(s->stats, BSFS_N_SUPERBLOCKS, 1);
-	err = name_container(s, path, n, fd);
+	err = name_container(s, path, shards->index, n, fd);
 	close(fd);
 	return err;
 }
@@ -433,16 +446,42 @@ static void announce(const struct bsfs_listing *old,
 	}
 }
 
+static void find_shards(const struct bsfs_session *s, const char *path,
+			int dir_fd, const struct bsfs_listing *old,
+			struct shards *ret)
+{
+	const struct bsfs_name *known = NULL;
+	struct bsfs_identity now = { 0 };
+	char name[PATH_MAX];
+	struct stat st;
+
+	memset(ret, 0, sizeof(*ret));
+	if (old)
+		known = bsfs_listing_find_stored(old, BS_INDEX_NAME);
+	if (fstatat(dir_fd, BS_INDEX_NAME, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    !S_ISREG(st.st_mode)) {
+		ret->has_changed = known != NULL;
+		return;
+	}
+	now = bsfs_identity_of(&st);
+	ret->has_changed = !known ||
+			   !bsfs_identity_equal(&known->identity, &now);
+	if (bsfs_path_join(name, path, BS_INDEX_NAME) == 0)
+		ret->index = bsfs_index_beside(s, name);
+}
+
 /* What the containers among the entries are; 'fd' is their directory. */
 static int name_containers(struct bsfs_session *s, const char *path, int fd,
 			   const struct bsfs_listing *old,
 			   struct bsfs_listing *l)
 {
+	struct shards shards;
 	int err = 0;
 	size_t i;
 
 	if (l->n_names)
 		qsort(l->names, l->n_names, sizeof(*l->names), compare_inodes);
+	find_shards(s, path, fd, old, &shards);
 	for (i = 0; !err && i < l->n_names; i++) {
 		struct bsfs_name *n = &l->names[i];
 
@@ -453,8 +492,9 @@ static int name_containers(struct bsfs_session *s, const char *path, int fd,
 		l->is_partial = is_late(s);
 		if (l->is_partial)
 			break;
-		err = name_candidate(s, path, fd, old, n);
+		err = name_candidate(s, path, fd, old, &shards, n);
 	}
+	bs_index_free(shards.index);
 	return err;
 }
 

@@ -22,7 +22,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,12 +87,49 @@ static int source_pread(void *ctx, void *buf, size_t len, uint64_t off)
 	return pread_all(*fd, buf, len, off);
 }
 
-enum bs_result bsfs_peek(int fd, uint64_t size, struct bs_summary *ret,
+enum bs_result bsfs_peek(int fd, uint64_t size, int is_index,
+			 const struct bs_index *index, struct bs_summary *ret,
 			 struct bs_error *err)
 {
-	struct bs_source src = { source_pread, &fd, size };
+	struct bs_source src = {
+		.pread = source_pread,
+		.ctx = &fd,
+		.size = size,
+		.index = index,
+		.is_index = is_index,
+	};
 
 	return bs_peek(&src, ret, err);
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+struct bs_index *bsfs_index_beside(const struct bsfs_session *s,
+				   const char *path)
+{
+	int dir_len = (int)(base_name(path) - path), fd;
+	struct bs_index *index = NULL;
+	struct bs_source src = { .pread = source_pread, .ctx = &fd };
+	char name[PATH_MAX];
+	struct stat st;
+
+	if (snprintf(name, sizeof(name), "%.*s%s", dir_len, path,
+		     BS_INDEX_NAME) >= (int)sizeof(name))
+		return NULL;
+	fd = bsfs_store_open(s, name, O_RDONLY);
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		src.size = (uint64_t)st.st_size;
+		(void)bs_index_read(&index, &src, NULL);
+	}
+	close(fd);
+	return index;
 }
 
 /* A descriptor for direct reads, or -1.  Some file systems let it be opened
@@ -175,15 +214,41 @@ static int index_links(struct bsfs_vfile *f)
 	return 0;
 }
 
+/* A shard shows what its directory's index says, too. */
+static enum bs_result open_in_index(const struct bsfs_session *s,
+				    struct bsfs_vfile *f, struct bs_error *err)
+{
+	struct bs_index *index;
+	enum bs_result res = BS_OK;
+
+	if (f->source.is_index)
+		return BS_OK;
+	index = bsfs_index_beside(s, f->path);
+	if (index) {
+		bs_archive_close(f->ar);
+		f->source.index = index;
+		res = bs_archive_open(&f->ar, &f->source, err);
+		f->source.index = NULL;
+	}
+	bs_index_free(index);
+	return res;
+}
+
 static int open_archive(struct bsfs_session *s, struct bsfs_vfile *f)
 {
 	struct bs_error error = { 0 };
 	enum bs_result res;
 	size_t bits_len;
 
-	f->source = (struct bs_source){ source_pread, &f->fd,
-					(uint64_t)f->identity.size };
+	f->source = (struct bs_source){
+		.pread = source_pread,
+		.ctx = &f->fd,
+		.size = (uint64_t)f->identity.size,
+		.is_index = !strcmp(base_name(f->path), BS_INDEX_NAME),
+	};
 	res = bs_archive_open(&f->ar, &f->source, &error);
+	if (res == BS_OK && bs_archive_summary(f->ar)->is_upstream)
+		res = open_in_index(s, f, &error);
 	if (res != BS_OK) {
 		if (bsfs_problem(s->stats, f->path,
 				 "%s; restore the file from a copy",

@@ -75,9 +75,16 @@ struct bsfs_vfile *bsfs_vfile_in_use(struct bsfs_session *s,
 /* Close what nobody uses and is deleted, or too much to keep. */
 void bsfs_vfiles_tidy(struct bsfs_session *s);
 
-/* The superblock of an open descriptor, of a file of 'size' bytes. */
-enum bs_result bsfs_peek(int fd, uint64_t size, struct bs_summary *ret,
+/* The superblock of an open descriptor, of a file of 'size' bytes; 'is_index' and
+ * 'index' as a source has them. */
+enum bs_result bsfs_peek(int fd, uint64_t size, int is_index,
+			 const struct bs_index *index, struct bs_summary *ret,
 			 struct bs_error *err);
+
+/* The index of the directory of the store file 'path', or NULL: there is none that
+ * can be read.  The caller frees it. */
+struct bs_index *bsfs_index_beside(const struct bsfs_session *s,
+				   const char *path);
 
 /*
  * Cut [off, off + len) of the file 'm', which lies within its size, into pieces:

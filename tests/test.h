@@ -137,7 +137,9 @@ static inline int memory_pread(void *ctx, void *buf, size_t len, uint64_t off)
 
 static inline struct bs_source memory_source(struct memory *m)
 {
-	struct bs_source src = { memory_pread, m, m->len };
+	struct bs_source src = { .pread = memory_pread,
+				 .ctx = m,
+				 .size = m->len };
 
 	return src;
 }

@@ -196,7 +196,10 @@ static int plan_file(void *ctx, const char *path, int fd, const struct stat *st,
 	struct bs_summary sum;
 
 	(void)ctx;
-	if (bst_container_peek(fd, st, &sum, NULL) != BS_OK || sum.is_bundle)
+	if (!strcmp(bst_base_name(path), BS_INDEX_NAME))
+		sum.suffix[0] = '\0';
+	else if (bst_container_peek(fd, st, &sum, NULL) != BS_OK ||
+		 sum.is_bundle)
 		return 0;
 	/* Other names of the file have the same, so its text says nothing. */
 	*ret_suffix = "";

@@ -82,6 +82,44 @@ static int say_open_error(const char *path, enum bs_result res,
 	return bst_exit_of_result(res);
 }
 
+/* The index of the directory that 'path' is in, or NULL. */
+static struct bs_index *read_index_beside(const char *path)
+{
+	char *dir = bst_dir_name(path);
+	char *name = dir ? bst_join(dir, BS_INDEX_NAME) : NULL;
+	struct bs_index *index = NULL;
+	struct bs_source src = { .pread = source_pread };
+	struct stat st;
+	int fd;
+
+	if (name && bst_open_regular(name, &fd, &st) == 0) {
+		src.ctx = &fd;
+		src.size = (uint64_t)st.st_size;
+		(void)bs_index_read(&index, &src, NULL);
+		close(fd);
+	}
+	free(name);
+	free(dir);
+	return index;
+}
+
+/* A shard of BigSmall (Python) shows what its directory's index says, too. */
+static enum bs_result open_in_index(struct bst_container *c,
+				    struct bs_error *err)
+{
+	struct bs_index *index = read_index_beside(c->path);
+	enum bs_result res = BS_OK;
+
+	if (index) {
+		bs_archive_close(c->ar);
+		c->source.index = index;
+		res = bs_archive_open(&c->ar, &c->source, err);
+		c->source.index = NULL;
+	}
+	bs_index_free(index);
+	return res;
+}
+
 static int open_archive(struct bst_container *c)
 {
 	struct bs_error err = { 0 };
@@ -90,7 +128,11 @@ static int open_archive(struct bst_container *c)
 	c->source.pread = source_pread;
 	c->source.ctx = &c->fd;
 	c->source.size = (uint64_t)c->st.st_size;
+	c->source.is_index = !strcmp(bst_base_name(c->path), BS_INDEX_NAME);
 	res = bs_archive_open(&c->ar, &c->source, &err);
+	if (res == BS_OK && bs_archive_summary(c->ar)->is_upstream &&
+	    !c->source.is_index)
+		res = open_in_index(c, &err);
 	if (res != BS_OK)
 		return say_open_error(c->path, res, &err);
 	c->is_bundle = bs_archive_summary(c->ar)->is_bundle;

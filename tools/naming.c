@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bigsmall.h"
 #include "cmd.h"
 #include "files.h"
 #include "naming.h"
@@ -114,6 +115,8 @@ char *bst_naming_original(const char *base, const char *suffix)
 	size_t len = stem_len(base), add = strlen(suffix);
 	char *ret;
 
+	if (!strcmp(base, BS_INDEX_NAME))
+		return strdup(BS_INDEX_SHOWN);
 	if (len == SIZE_MAX || len + add == 0) {
 		errno = EINVAL;
 		return NULL;

@@ -16,6 +16,7 @@
 
 #include "../bits.h"
 #include "canonical.h"
+#include "index.h"
 #include "../error.h"
 #include "../safetensors.h"
 
@@ -41,8 +42,9 @@ struct parser {
 	struct bs_up_file *f;
 	int is_dual;
 	uint64_t data_off;
-	cJSON *root; /* owned, as are the next four */
+	cJSON *root; /* owned, as are the next five */
 	struct bs_up_entry *entries; /* [n_entries] */
+	struct bs_up_entry **by_name; /* [n_entries], sorted */
 	const cJSON **items; /* [n_entries], of the same tensors, by name */
 	struct bs_up_meta *meta;
 	uint64_t *shapes;
@@ -67,6 +69,8 @@ int bs_up_is_file(const struct bs_source *src)
 {
 	uint8_t magic[4];
 
+	if (src->is_index)
+		return 1;
 	if (src->size < sizeof(magic) ||
 	    src->pread(src->ctx, magic, sizeof(magic), 0) != 0)
 		return 0;
@@ -294,9 +298,8 @@ static int compare_to_name(const void *name, const void *entry)
 	return strcmp(name, (*e)->name);
 }
 
-/* 'by_name' is sorted; p->items are in the order of p->entries. */
-static enum bs_result tie(struct parser *p, struct bs_up_entry *e,
-			  struct bs_up_entry **by_name)
+/* p->items are in the order of p->entries. */
+static enum bs_result tie(struct parser *p, struct bs_up_entry *e)
 {
 	const cJSON *item = p->items[e - p->entries];
 	const char *name = tied_to(item);
@@ -305,7 +308,7 @@ static enum bs_result tie(struct parser *p, struct bs_up_entry *e,
 
 	if (!name || !e->len)
 		return BS_OK;
-	found = bsearch(name, by_name, p->n_entries, sizeof(*by_name),
+	found = bsearch(name, p->by_name, p->n_entries, sizeof(*p->by_name),
 			compare_to_name);
 	if (!found || (*found)->blob == NO_BLOB || (*found)->len != e->len ||
 	    tied_to(p->items[*found - p->entries]))
@@ -320,20 +323,19 @@ static enum bs_result tie(struct parser *p, struct bs_up_entry *e,
 
 static enum bs_result tie_all(struct parser *p)
 {
-	struct bs_up_entry **by_name =
-		malloc((p->n_entries + 1) * sizeof(*by_name));
 	enum bs_result res = BS_OK;
 	size_t i;
 
-	if (!by_name)
+	p->by_name = malloc((p->n_entries + 1) * sizeof(*p->by_name));
+	if (!p->by_name)
 		return no_memory(p);
 	for (i = 0; i < p->n_entries; i++)
-		by_name[i] = &p->entries[i];
+		p->by_name[i] = &p->entries[i];
 	if (p->n_entries)
-		qsort(by_name, p->n_entries, sizeof(*by_name), compare_entries);
+		qsort(p->by_name, p->n_entries, sizeof(*p->by_name),
+		      compare_entries);
 	for (i = 0; i < p->n_entries && !res; i++)
-		res = tie(p, &p->entries[i], by_name);
-	free(by_name);
+		res = tie(p, &p->entries[i]);
 	return res;
 }
 
@@ -427,17 +429,19 @@ static enum bs_result read_metadata(struct parser *p)
 static enum bs_result read_tensors(struct parser *p)
 {
 	const cJSON *list = get(p->root, "tensors"), *item;
-	size_t n = (size_t)cJSON_GetArraySize(list), n_dims = 0;
+	size_t n = (size_t)cJSON_GetArraySize(list), n_dims = 0, n_more = 0;
 	enum bs_result res = BS_OK;
 	uint64_t count;
 
+	if (p->src->index)
+		bs_up_index_aliases(p->src->index, &n_more);
 	if (to_number(get(p->root, "tensor_count"), &count) && count != n)
 		return bs_fail(p->err, BS_ERR_CORRUPT, 0,
 			       "the header lists %zu tensors and counts %llu",
 			       n, (unsigned long long)count);
 	cJSON_ArrayForEach(item, list)
 		n_dims += (size_t)cJSON_GetArraySize(get(item, "shape"));
-	p->entries = calloc(n + 1, sizeof(*p->entries));
+	p->entries = calloc(n + n_more + 1, sizeof(*p->entries));
 	p->items = calloc(n + 1, sizeof(cJSON *));
 	p->shapes = calloc(n_dims + 1, sizeof(*p->shapes));
 	p->f->tensors = calloc(n + 1, sizeof(*p->f->tensors));
@@ -451,6 +455,35 @@ static enum bs_result read_tensors(struct parser *p)
 		res = add_tensor(p, item, &p->entries[p->n_entries++]);
 	}
 	return res ? res : tie_all(p);
+}
+
+static struct bs_up_entry *find_entry(struct parser *p, size_t n,
+				      const char *name)
+{
+	struct bs_up_entry key = { .name = name }, *k = &key;
+	struct bs_up_entry **found = bsearch(
+		&k, p->by_name, n, sizeof(*p->by_name), compare_entries);
+
+	return found ? *found : NULL;
+}
+
+/* Show tensors that the directory's index says are equal to one of ours; a name
+ * that is here already is left alone. */
+static void add_aliases(struct parser *p)
+{
+	size_t n_aliases = 0, n = p->n_entries, i;
+	const struct bs_up_alias *a = NULL;
+
+	if (p->src->index)
+		a = bs_up_index_aliases(p->src->index, &n_aliases);
+	for (i = 0; i < n_aliases; i++) {
+		const struct bs_up_entry *of = find_entry(p, n, a[i].of);
+
+		if (!of || find_entry(p, n, a[i].name))
+			continue;
+		p->entries[p->n_entries] = *of;
+		p->entries[p->n_entries++].name = a[i].name;
+	}
 }
 
 /* ---- The virtual file ---------------------------------------------------- */
@@ -502,6 +535,27 @@ static void fill_summary(struct bs_summary *s, const struct bs_source *src)
 	strcpy(s->suffix, ".safetensors");
 }
 
+/* The directory's index is a file without tensors. */
+static enum bs_result open_index(struct bs_up_file *f,
+				 const struct bs_source *src,
+				 struct bs_error *err)
+{
+	struct bs_index *ix;
+	enum bs_result res = bs_index_read(&ix, src, err);
+
+	if (res)
+		return res;
+	res = bs_up_index_write(ix, &f->head, &f->head_len);
+	bs_index_free(ix);
+	f->extents = calloc(1, sizeof(*f->extents));
+	if (res || !f->extents)
+		return bs_fail(err, BS_ERR_NOMEM, 0, "out of memory");
+	f->extents[f->n_extents++].len = f->head_len;
+	f->summary.size = f->head_len;
+	f->summary.suffix[0] = '\0';
+	return BS_OK;
+}
+
 enum bs_result bs_up_file_open(struct bs_up_file *ret,
 			       const struct bs_source *src,
 			       struct bs_error *err)
@@ -511,15 +565,24 @@ enum bs_result bs_up_file_open(struct bs_up_file *ret,
 
 	memset(ret, 0, sizeof(*ret));
 	fill_summary(&ret->summary, src);
+	if (src->is_index) {
+		res = open_index(ret, src, err);
+		if (res)
+			bs_up_file_close(ret);
+		return res;
+	}
 	res = read_json(&p);
 	if (!res)
 		res = read_metadata(&p);
 	if (!res)
 		res = read_tensors(&p);
-	if (!res)
+	if (!res) {
+		add_aliases(&p);
 		res = lay_out(&p);
+	}
 	cJSON_Delete(p.root);
 	free(p.entries);
+	free(p.by_name);
 	free(p.items);
 	free(p.meta);
 	free(p.shapes);

@@ -9,9 +9,9 @@
 #include "canonical.h"
 
 #include "../bits.h"
+#include "text.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,128 +102,65 @@ void bs_up_sort_entries(struct bs_up_entry *e, size_t n)
 		qsort(e, n, sizeof(*e), compare);
 }
 
-/* ---- Text ---------------------------------------------------------------- */
+/* ---- The header ---------------------------------------------------------- */
 
-struct text {
-	char *p; /* owned */
-	size_t len;
-	size_t allocated;
-	int has_failed;
-};
-
-static void put(struct text *t, const char *s, size_t len)
-{
-	if (t->allocated - t->len < len && !t->has_failed) {
-		size_t n = 2 * t->allocated + len;
-		char *p = realloc(t->p, n);
-
-		if (!p) {
-			t->has_failed = 1;
-			return;
-		}
-		t->p = p;
-		t->allocated = n;
-	}
-	if (t->has_failed)
-		return;
-	memcpy(t->p + t->len, s, len);
-	t->len += len;
-}
-
-static void put_text(struct text *t, const char *s)
-{
-	put(t, s, strlen(s));
-}
-
-static void put_number(struct text *t, uint64_t v)
-{
-	char buf[24];
-
-	snprintf(buf, sizeof(buf), "%llu", (unsigned long long)v);
-	put_text(t, buf);
-}
-
-/* As serde_json does: what must be escaped, the shortest way. */
-static void put_string(struct text *t, const char *s)
-{
-	static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
-	const char *run = s;
-
-	put_text(t, "\"");
-	for (; *s; s++) {
-		const char *escape = strchr(from, *s);
-		char buf[8];
-
-		if (!escape && (unsigned char)*s >= 0x20)
-			continue;
-		put(t, run, (size_t)(s - run));
-		run = s + 1;
-		if (escape)
-			snprintf(buf, sizeof(buf), "\\%c", to[escape - from]);
-		else
-			snprintf(buf, sizeof(buf), "\\u%04x", (unsigned)*s);
-		put_text(t, buf);
-	}
-	put(t, run, (size_t)(s - run));
-	put_text(t, "\"");
-}
-
-static void put_metadata(struct text *t, const struct bs_up_meta *meta,
+static void put_metadata(struct bs_up_text *t, const struct bs_up_meta *meta,
 			 size_t n)
 {
 	size_t i;
 
-	put_text(t, "\"__metadata__\":{");
+	bs_up_put_text(t, "\"__metadata__\":{");
 	for (i = 0; i < n; i++) {
 		if (i)
-			put_text(t, ",");
-		put_string(t, meta[i].key);
-		put_text(t, ":");
-		put_string(t, meta[i].text);
+			bs_up_put_text(t, ",");
+		bs_up_put_string(t, meta[i].key);
+		bs_up_put_text(t, ":");
+		bs_up_put_string(t, meta[i].text);
 	}
-	put_text(t, "}");
+	bs_up_put_text(t, "}");
 }
 
-static void put_entry(struct text *t, const struct bs_up_entry *e, uint64_t off)
+static void put_entry(struct bs_up_text *t, const struct bs_up_entry *e,
+		      uint64_t off)
 {
 	size_t i;
 
-	put_string(t, e->name);
-	put_text(t, ":{\"dtype\":\"");
-	put_text(t, e->dtype);
-	put_text(t, "\",\"shape\":[");
+	bs_up_put_string(t, e->name);
+	bs_up_put_text(t, ":{\"dtype\":\"");
+	bs_up_put_text(t, e->dtype);
+	bs_up_put_text(t, "\",\"shape\":[");
 	for (i = 0; i < e->n_dims; i++) {
 		if (i)
-			put_text(t, ",");
-		put_number(t, e->shape[i]);
+			bs_up_put_text(t, ",");
+		bs_up_put_number(t, e->shape[i]);
 	}
-	put_text(t, "],\"data_offsets\":[");
-	put_number(t, off);
-	put_text(t, ",");
-	put_number(t, off + e->len);
-	put_text(t, "]}");
+	bs_up_put_text(t, "],\"data_offsets\":[");
+	bs_up_put_number(t, off);
+	bs_up_put_text(t, ",");
+	bs_up_put_number(t, off + e->len);
+	bs_up_put_text(t, "]}");
 }
 
 enum bs_result bs_up_write_header(uint8_t **ret, size_t *ret_len,
 				  const struct bs_up_entry *e, size_t n,
 				  const struct bs_up_meta *meta, size_t n_meta)
 {
-	struct text t = { 0 };
+	struct bs_up_text t = { 0 };
 	uint64_t off = 0;
 	size_t i;
 
-	put(&t, "\0\0\0\0\0\0\0\0{", 9);
+	bs_up_put(&t, "\0\0\0\0\0\0\0\0{", 9);
 	if (meta)
 		put_metadata(&t, meta, n_meta);
 	for (i = 0; i < n; i++) {
 		if (i || meta)
-			put_text(&t, ",");
+			bs_up_put_text(&t, ",");
 		put_entry(&t, &e[i], off);
 		off += e[i].len;
 	}
-	put_text(&t, "}");
+	bs_up_put_text(&t, "}");
 	while (t.len % 8 && !t.has_failed)
-		put_text(&t, " ");
+		bs_up_put_text(&t, " ");
 	if (t.has_failed) {
 		free(t.p);
 		return BS_ERR_NOMEM;

@@ -43,7 +43,7 @@ static void order_by_freq(const uint32_t *freq, unsigned n, uint16_t *order)
 void bs_r16_quantise(const uint32_t *counts, unsigned n, uint32_t *freq)
 {
 	uint64_t total = 0;
-	uint16_t order[256];
+	uint16_t order[256] = { 0 };
 	int32_t left = R16_TOTAL;
 	unsigned i;
 

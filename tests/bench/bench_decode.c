@@ -321,7 +321,9 @@ int main(int argc, char **argv)
 		perror(argv[optind]);
 		return 3;
 	}
-	struct bs_source src = { source_pread, &fd, (uint64_t)st.st_size };
+	struct bs_source src = { .pread = source_pread,
+				 .ctx = &fd,
+				 .size = (uint64_t)st.st_size };
 
 	check(bs_archive_open(&ar, &src, &err), &err);
 	n_blobs = bs_archive_n_blobs(ar);

@@ -53,6 +53,24 @@ digest single bf16
 run 0 decompress in/bf16.bs --json -o json
 is "decompress --json: upstream" True "$(field 'j[0]["upstream"]')"
 
+# shards: with the tensors that are stored in another's name alone, and an index
+run 0 decompress "$golden/hub" -o hub/
+python3 "$here/shards.py" hub "$golden/hub/tensors.json" || fail "the shards"
+run 0 verify "$golden/hub"
+run 0 info --json "$golden/hub/model-00001-of-00002.bs"
+is "tensors of a shard" 7 "$(field 'len(j["tensors"])')"
+run 0 decompress "$golden/hub/bigsmall.index.json" -o index/
+same index/model.safetensors.index.json hub/model.safetensors.index.json
+mkdir bad
+cp "$golden/hub/model-00001-of-00002.bs" bad
+for text in '' '{}' '[]' '{"weight_map":{"a":"../x.bs"}}' \
+	'{"weight_map":{"a":1}}' '{"weight_map":{},"metadata":{"duplicate_map":{"x":1}}}'; do
+	printf '%s' "$text" >bad/bigsmall.index.json
+	run 1 decompress bad/bigsmall.index.json
+	says "the index is not the JSON it should be"
+	run 0 verify bad/model-00001-of-00002.bs
+done
+
 # its codecs by name
 run 0 info in/bf16.bs
 prints "bf16_se_rans"

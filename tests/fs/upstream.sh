@@ -8,6 +8,7 @@
 
 # shellcheck disable=SC1091,SC2154 # lib.sh gives the words used below
 golden=$PWD/tests/golden/upstream # lib.sh goes to a folder of its own
+shards=$PWD/tests/cli/shards.py
 . "$(dirname "$0")/lib.sh"
 
 cp "$golden"/*.bs "$golden"/*.bsd store
@@ -58,6 +59,25 @@ assert not bad, bad
 EOF
 	end_mount
 done
+
+# a directory of shards, and what its index says; without one, and with one that
+# is broken, they are as they are stored
+cp -r "$golden/hub" store/hub
+cp -r "$golden/hub" store/alone
+rm store/alone/bigsmall.index.json
+cp -r store/alone store/broken
+echo '{' >store/broken/bigsmall.index.json
+begin_mount
+python3 "$shards" mnt/hub "$golden/hub/tensors.json" || fail "the shards"
+[ ! -e mnt/hub/bigsmall.index.json ] || fail "the index is there twice"
+for dir in alone broken; do
+	[ ! -e "mnt/$dir/model.safetensors.index.json" ] ||
+		fail "an index is made up in $dir"
+	! grep -aq lm_head "mnt/$dir/model-00001-of-00002.safetensors" ||
+		fail "$dir: nobody said so"
+done
+same mnt/broken/bigsmall.index.json store/broken/bigsmall.index.json
+end_mount "$work/mnt" noisy
 
 # damage: a bit of a tensor's stream of signs and exponents
 python3 - <<'EOF'

@@ -27,7 +27,7 @@ static int read_at(void *ctx, void *buf, size_t len, uint64_t off)
 int main(int argc, char **argv)
 {
 	int fd = open(argc > 1 ? argv[1] : "", O_RDONLY);
-	struct bs_source src = { read_at, &fd, 0 };
+	struct bs_source src = { .pread = read_at, .ctx = &fd };
 	struct bs_model *model = NULL;
 	struct bs_workspace *ws;
 	struct bs_archive *ar;

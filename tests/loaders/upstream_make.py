@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """upstream_make.py OUT [SET] - make files of BigSmall (Python) 4.0.0
 
-For every source OUT/x.safetensors, written by the safetensors library, there
+OUT/hub is a directory of shards.  For every source OUT/x.safetensors, written by the safetensors library, there
 are OUT/x.bs (or OUT/x.bsd) and OUT/x.sha256, of the source.  SET is "small",
 of which tests/golden/upstream holds all but the sources, or "large": either
 side of each size at which that program changes its coding.
@@ -298,6 +298,32 @@ def run(*args):
         sys.exit(f"bigsmall {args}: {done.stdout}{done.stderr}")
 
 
+def shards(out):
+    """A directory of two shards, the second with tensors that are equal to some
+    of the first; hub/tensors.json has the digest of each."""
+    tied, ones = bf16(normal(64, 32)), bf16(np.ones(600))
+    parts = [{"model.embed_tokens.weight": tied, "model.norm.0": ones},
+             {"lm_head.weight": tied, "model.norm.1": ones}]
+    weight_map, digests = {}, {}
+    for i in range(2):
+        for layer in range(3):
+            parts[i][f"model.layers.{3 * i + layer}.w"] = bf16(normal(24, 32))
+        name = f"model-0000{i + 1}-of-00002.safetensors"
+        save(os.path.join(out, "hubsrc", name), parts[i], {"format": "pt"})
+        for tensor, (_, words) in parts[i].items():
+            weight_map[tensor] = name
+            digests[tensor] = hashlib.sha256(words.tobytes()).hexdigest()
+    path = os.path.join(out, "hubsrc", "model.safetensors.index.json")
+    with open(path, "w") as file:
+        json.dump({"metadata": {}, "weight_map": weight_map}, file)
+    run("pipeline", "run", os.path.join(out, "hubsrc"),
+        os.path.join(out, "hub"), "--no-upload")
+    os.remove(os.path.join(out, "hub", ".bigsmall_pipeline.json"))
+    with open(os.path.join(out, "hub", "tensors.json"), "w") as file:
+        json.dump(digests, file, indent=1, sort_keys=True)
+        file.write("\n")
+
+
 def note(path):
     with open(path + ".safetensors", "rb") as file:
         digest = hashlib.sha256(file.read()).hexdigest()
@@ -326,6 +352,8 @@ def main():
         note(os.path.join(out, name))
     if not is_large:
         dual_by_hand(os.path.join(out, "dual_hand"))
+        os.makedirs(os.path.join(out, "hubsrc"), exist_ok=True)
+        shards(out)
 
 
 if __name__ == "__main__":

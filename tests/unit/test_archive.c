@@ -653,7 +653,9 @@ static int failing_pwrite(void *ctx, const void *buf, size_t len, uint64_t off)
 
 static enum bs_result read_failing(struct failing *bad, const struct file *f)
 {
-	struct bs_source src = { failing_pread, bad, bad->box->len };
+	struct bs_source src = { .pread = failing_pread,
+				 .ctx = bad,
+				 .size = bad->box->len };
 	struct bs_error err = { 0 };
 	struct bs_archive *ar;
 	enum bs_result res;
@@ -678,7 +680,9 @@ static enum bs_result read_failing(struct failing *bad, const struct file *f)
 static void check_failing_source(struct file *f)
 {
 	struct failing bad = { .box = &f->box, .err = EIO };
-	struct bs_source src = { failing_pread, &bad, f->box.len };
+	struct bs_source src = { .pread = failing_pread,
+				 .ctx = &bad,
+				 .size = f->box.len };
 	struct bs_summary summary;
 	enum bs_result res;
 	int n = 0;

@@ -515,6 +515,70 @@ static void test_headers(void **state)
 	}
 }
 
+/* ---- Indexes of shards --------------------------------------------------- */
+
+/* A shard with what an index says of it: how many extents it has then, or 0 if
+ * either cannot be read. */
+static uint64_t open_with(struct memory *index, struct memory *box)
+{
+	struct bs_source src = memory_source(index);
+	struct bs_index *ix;
+	struct bs_archive *ar;
+	struct bs_member m = { 0 };
+	uint8_t *raw;
+	size_t len;
+
+	if (bs_index_read(&ix, &src, NULL) != BS_OK)
+		return 0;
+	src = memory_source(box);
+	src.index = ix;
+	if (bs_archive_open(&ar, &src, NULL) == BS_OK) {
+		/* the index is not needed any more */
+		bs_index_free(ix);
+		ix = NULL;
+		bs_archive_member(ar, 0, &m);
+		assert_int_equal(read_all(ar, &raw, &len), BS_OK);
+		free(raw);
+		bs_archive_close(ar);
+	}
+	bs_index_free(ix);
+	return m.n_extents;
+}
+
+static void test_index(void **state)
+{
+	struct memory index = load("hub/" BS_INDEX_NAME);
+	struct memory box = load("hub/model-00001-of-00002.bs");
+	struct bs_source src = memory_source(&index);
+	uint64_t seed = 9;
+	struct bs_archive *ar;
+	uint8_t *raw;
+	unsigned i;
+	size_t len;
+
+	(void)state;
+	/* the header, five tensors and two that are equal to some of them */
+	assert_int_equal(open_with(&index, &box), 8);
+	src.is_index = 1;
+	assert_int_equal(bs_archive_open(&ar, &src, NULL), BS_OK);
+	assert_int_equal(read_all(ar, &raw, &len), BS_OK);
+	assert_true(len > 100 && raw[0] == '{' && raw[len - 1] == '\n');
+	free(raw);
+	bs_archive_close(ar);
+	for (i = 0; i < rounds(3000); i++) {
+		uint64_t r = random_u64(&seed);
+		uint8_t *p = &index.p[(r >> 32) % index.len], was = *p;
+
+		*p = (uint8_t)(i % 2 ? was ^ 1u << (r & 7) : r & 127);
+		assert_true(open_with(&index, &box) <= 8);
+		if (bs_archive_open(&ar, &src, NULL) == BS_OK)
+			bs_archive_close(ar);
+		*p = was;
+	}
+	free(index.p);
+	free(box.p);
+}
+
 static void test_preamble(void **state)
 {
 	static const uint8_t version3[] = "BGSM\3\0\2\0\0\0{}";
@@ -544,6 +608,7 @@ int main(void)
 		cmocka_unit_test(test_good),	cmocka_unit_test(test_order),
 		cmocka_unit_test(test_cut),	cmocka_unit_test(test_flips),
 		cmocka_unit_test(test_headers), cmocka_unit_test(test_preamble),
+		cmocka_unit_test(test_index),
 	};
 	int failed;
 
