@@ -214,7 +214,9 @@ int main(int argc, char **argv)
 	fd = open(argv[1], O_RDONLY);
 	if (fd < 0 || fstat(fd, &st))
 		die(argv[1]);
-	measure(&(struct bs_source){ file_pread, &fd, (uint64_t)st.st_size },
+	measure(&(struct bs_source){ .pread = file_pread,
+				     .ctx = &fd,
+				     .size = (uint64_t)st.st_size },
 		rounds);
 	for (i = 0; i < N_WHATS; i++) {
 		printf("%-28s", names[i]);

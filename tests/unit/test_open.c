@@ -51,7 +51,7 @@ static struct bs_workspace *ws;
 static int set_up(void **state)
 {
 	struct bs_sink sink = { large_pwrite, &box.mem };
-	struct bs_source src = { counted_pread, &box, 0 };
+	struct bs_source src = { .pread = counted_pread, .ctx = &box };
 	uint64_t len;
 
 	(void)state;
