@@ -152,6 +152,7 @@ DEVICE_CALL uint64_t xxh_to_240(const uint8_t *p, uint32_t len)
 /* A lane's part of the sums. */
 struct xxh_lanes {
 	uint64_t key[LANE_STRIPES][LANE_COPIES];
+	uint64_t scramble[LANE_COPIES];
 	uint64_t sum[LANE_COPIES]; /* four lanes have the same */
 	uint64_t product[LANE_COPIES]; /* to be added to the sum */
 	uint64_t data[LANE_COPIES]; /* to be added to the sum next to it */
@@ -191,23 +192,29 @@ DEVICE void xxh_collect(struct xxh_lanes *x)
 }
 
 DEVICE void xxh_load_block(uint64_t block[LANE_STRIPES][LANE_COPIES],
-			   const uint8_t *p)
+			   const uint8_t *p, bool is_at_8)
 {
 	FOR_LANES (t) {
 		UNROLL
-		for (unsigned k = 0; k < LANE_STRIPES; k++)
-			block[k][OWN(t)] = fetch64_any(
-				p + XXH_STRIPE * (t / 8 + 4 * k) + t % 8 * 8);
+		for (unsigned k = 0; k < LANE_STRIPES; k++) {
+			const uint8_t *from =
+				p + XXH_STRIPE * (t / 8 + 4 * k) + t % 8 * 8;
+
+			block[k][OWN(t)] = is_at_8 ? fetch64(from)
+						   : fetch64_any(from);
+		}
 	}
 }
 
-DEVICE void xxh_blocks(struct xxh_lanes *x, const uint8_t *p, uint32_t n)
+/* Inlined for bytes at a multiple of 8 and for others. */
+DEVICE void xxh_blocks(struct xxh_lanes *x, const uint8_t *p, uint32_t n,
+		       bool is_at_8)
 {
 	uint64_t next[LANE_STRIPES][LANE_COPIES];
 	uint32_t i;
 
 	if (n)
-		xxh_load_block(next, p);
+		xxh_load_block(next, p, is_at_8);
 	for (i = 0; i < n; i++) {
 		FOR_LANES (t) {
 			UNROLL
@@ -216,12 +223,13 @@ DEVICE void xxh_blocks(struct xxh_lanes *x, const uint8_t *p, uint32_t n)
 					x->key[k][OWN(t)]);
 		}
 		if (i + 1 < n)
-			xxh_load_block(next, p + (size_t)XXH_BLOCK * (i + 1));
+			xxh_load_block(next, p + (size_t)XXH_BLOCK * (i + 1),
+				       is_at_8);
 		xxh_collect(x);
 		FOR_LANES (t) {
 			uint64_t s = x->sum[OWN(t)];
 
-			s ^= s >> 47 ^ secret_at(128 + t % 8 * 8);
+			s ^= s >> 47 ^ x->scramble[OWN(t)];
 			x->sum[OWN(t)] = s * PRIME32_1;
 		}
 	}
@@ -264,11 +272,15 @@ DEVICE uint64_t xxh_long(const uint8_t *p, uint32_t len)
 		for (unsigned k = 0; k < LANE_STRIPES; k++)
 			x.key[k][OWN(t)] =
 				secret_at(8 * (t / 8 + 4 * k) + t % 8 * 8);
+		x.scramble[OWN(t)] = secret_at(128 + t % 8 * 8);
 		x.sum[OWN(t)] = xxh_start[t % 8];
 		x.product[OWN(t)] = 0;
 		x.data[OWN(t)] = 0;
 	}
-	xxh_blocks(&x, p, (len - 1) / XXH_BLOCK);
+	if (is_aligned(p, 8))
+		xxh_blocks(&x, p, (len - 1) / XXH_BLOCK, true);
+	else
+		xxh_blocks(&x, p, (len - 1) / XXH_BLOCK, false);
 	xxh_rest(&x, p, len);
 	for (i = 0; i < 8; i += 2)
 		sum += fold(warp_get64(x.sum, i) ^ secret_at(11 + 8 * i),
