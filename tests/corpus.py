@@ -147,7 +147,8 @@ def write_safetensors(path, tensors, meta=None):
     """Write (name, dtype, shape, bytes) in the order of the safetensors
     library: widest dtype first, then by name; the header is padded with
     blanks to a multiple of 8."""
-    order = ["I8", "U8", "F16", "I16", "BF16", "I32", "F32", "I64"]
+    order = ["F8_E4M3", "F8_E5M2"]
+    order += ["I8", "U8", "F16", "I16", "BF16", "I32", "F32", "I64"]
     tensors = sorted(tensors, key=lambda t: (-order.index(t[1]), t[0]))
     header, off = {}, 0
     if meta:
