@@ -53,6 +53,18 @@ struct bs_page {
 #define CORRUPT(err, ...) bs_fail(err, BS_ERR_CORRUPT, 0, __VA_ARGS__)
 #define LLU(v) ((unsigned long long)(v))
 
+/* The superblock; of an upstream's file only that it is one. */
+static enum bs_result read_first(const struct bs_source *src,
+				 struct bs_superblock *ret,
+				 struct bs_error *err)
+{
+	if (!src->is_index)
+		return bs_superblock_read(src, ret, err);
+	memset(ret, 0, sizeof(*ret));
+	ret->summary.is_upstream = 1;
+	return BS_OK;
+}
+
 enum bs_result bs_peek(const struct bs_source *src, struct bs_summary *ret,
 		       struct bs_error *err)
 {
@@ -60,14 +72,13 @@ enum bs_result bs_peek(const struct bs_source *src, struct bs_summary *ret,
 	struct bs_up_file up;
 	enum bs_result res;
 
-	if (bs_up_is_file(src)) {
-		res = bs_up_file_open(&up, src, err);
-		*ret = up.summary;
-		bs_up_file_close(&up);
-		return res;
-	}
-	res = bs_superblock_read(src, &sb, err);
+	res = read_first(src, &sb, err);
 	*ret = sb.summary;
+	if (!sb.summary.is_upstream)
+		return res;
+	res = bs_up_file_open(&up, src, err);
+	*ret = up.summary;
+	bs_up_file_close(&up);
 	return res;
 }
 
@@ -543,7 +554,7 @@ enum bs_result bs_archive_open(struct bs_archive **ret,
 {
 	struct bs_archive *ar;
 	enum bs_result res;
-	bool is_upstream = bs_up_is_file(src);
+	bool is_upstream;
 
 	*ret = NULL;
 	ar = calloc(1, sizeof(*ar));
@@ -551,10 +562,10 @@ enum bs_result bs_archive_open(struct bs_archive **ret,
 		return bs_fail(err, BS_ERR_NOMEM, 0, "out of memory");
 	ar->src = *src;
 	ar->mem = sizeof(*ar);
+	res = read_first(src, &ar->sb, err);
+	is_upstream = ar->sb.summary.is_upstream;
 	if (is_upstream)
 		res = make_directory(ar, err);
-	else
-		res = bs_superblock_read(src, &ar->sb, err);
 	if (!res && !is_upstream)
 		res = load_directory(ar, err);
 	if (!res)

@@ -168,6 +168,10 @@ enum bs_result bs_superblock_read(const struct bs_source *src,
 	if (io)
 		return bs_fail(err, BS_ERR_IO, 0, "reading failed: %s",
 			       strerror(-io));
+	if (!memcmp(b, "BGSM", 4) || !memcmp(b, "BGSD", 4)) {
+		ret->summary.is_upstream = 1;
+		return BS_ERR_MAGIC;
+	}
 	res = parse(ret, b, src->size, 0, err);
 	if (!res || res == BS_ERR_VERSION || res == BS_ERR_FEATURE ||
 	    res == BS_ERR_TRUNCATED || res == BS_ERR_CORRUPT ||

@@ -29,7 +29,8 @@ struct bs_superblock {
 	int is_copy; /* the first one was damaged, this is the one at the end */
 };
 
-/* Read and check the superblock of 'src': the first, or the copy. */
+/* Read and check the superblock of 'src': the first, or the copy.  BS_ERR_MAGIC
+ * with ret->summary.is_upstream: a file of BigSmall (Python). */
 enum bs_result bs_superblock_read(const struct bs_source *src,
 				  struct bs_superblock *ret,
 				  struct bs_error *err);

@@ -65,18 +65,6 @@ static enum bs_result no_memory(struct parser *p)
 	return bs_fail(p->err, BS_ERR_NOMEM, 0, "out of memory");
 }
 
-int bs_up_is_file(const struct bs_source *src)
-{
-	uint8_t magic[4];
-
-	if (src->is_index)
-		return 1;
-	if (src->size < sizeof(magic) ||
-	    src->pread(src->ctx, magic, sizeof(magic), 0) != 0)
-		return 0;
-	return !memcmp(magic, "BGSM", 4) || !memcmp(magic, "BGSD", 4);
-}
-
 /* ---- JSON ---------------------------------------------------------------- */
 
 static const cJSON *get(const cJSON *object, const char *key)

@@ -23,9 +23,6 @@ struct bs_up_file {
 	size_t n_extents;
 };
 
-/* Whether the first four bytes of a file are upstream's. */
-int bs_up_is_file(const struct bs_source *src);
-
 /* Read and check the header: BS_ERR_FEATURE where it needs what we lack. */
 enum bs_result bs_up_file_open(struct bs_up_file *ret,
 			       const struct bs_source *src,

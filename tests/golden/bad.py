@@ -214,9 +214,10 @@ def bad_superblock(s):
     s.save("truncated-in-superblock", good[:300], "TRUNCATED")
     s.save("truncated-by-one", good[:-1], "TRUNCATED")
     s.save("bytes-follow", good + bytes(8), "CORRUPT")
+    # Read as that program's, they are of a version it never had.
     for name, magic in (("bgsm", b"BGSM"), ("bgsd", b"BGSD")):
-        s.save("upstream-" + name, magic + good[4:2000], "UPSTREAM")
-    s.save("upstream-with-copy", b"BGSM" + good[4:], "UPSTREAM")
+        s.save("upstream-" + name, magic + good[4:2000], "VERSION")
+    s.save("upstream-with-copy", b"BGSM" + good[4:], "VERSION")
 
 
 def bad_records(s):

@@ -78,7 +78,7 @@ class Superblock:
 
 def find_superblock(data):
     check(data[:4] not in (b"BGSM", b"BGSD"),
-          "this is a file of BigSmall (Python)", "UPSTREAM")
+          "this is a file of BigSmall (Python)", "VERSION")
     is_ours = data[:8] == MAGIC
     first = Superblock(data[:512]) if len(data) >= 512 else None
     if first and not first.damage:
