@@ -158,31 +158,6 @@ static int is_generic(const char *opt)
 	       !strncmp(opt, "comment=", 8);
 }
 
-/* "256M" in bytes: 0, or -1. */
-static int parse_size(const char *arg, uint64_t max, uint64_t *ret)
-{
-	static const char units[] = "kmg";
-	unsigned shift = 0;
-	const char *unit;
-	uintmax_t n;
-	char *end;
-
-	errno = 0;
-	n = strtoumax(arg, &end, 10);
-	if (errno || end == arg || *arg == '-' || *arg == '+')
-		return -1;
-	if (*end) {
-		unit = strchr(units, *end | 32);
-		if (!unit || end[1])
-			return -1;
-		shift = 10 * (unsigned)(unit - units + 1);
-	}
-	if (n == 0 || n > max >> shift)
-		return -1;
-	*ret = (uint64_t)n << shift;
-	return 0;
-}
-
 static int bad_value(const char *opt, const char *want)
 {
 	bst_error("-o %s: %s.", opt, want);
@@ -222,7 +197,7 @@ static int take_option(struct bst_mount *m, const char *opt)
 		m->fs.allow_other = 0;
 		return 0;
 	case CACHE:
-		if (parse_size(value, (uint64_t)1 << 50, &size) != 0)
+		if (bst_parse_size(value, (uint64_t)1 << 50, &size) != 0)
 			return bad_value(opt, "a size like 256M is wanted");
 		m->fs.cache_len = size;
 		return 0;
@@ -238,7 +213,7 @@ static int take_option(struct bst_mount *m, const char *opt)
 		m->fs.idle_timeout = (unsigned)n;
 		return 0;
 	case MAX_READ:
-		if (parse_size(value, (uint64_t)1 << 30, &size) != 0 ||
+		if (bst_parse_size(value, (uint64_t)1 << 30, &size) != 0 ||
 		    size < 4096)
 			return bad_value(opt, "a size from 4k is wanted");
 		m->fs.max_read = (uint32_t)size;
@@ -246,13 +221,13 @@ static int take_option(struct bst_mount *m, const char *opt)
 	case PREFETCH:
 		size = 0;
 		if (strcmp(value, "off") != 0 &&
-		    parse_size(value, (uint64_t)1 << 50, &size) != 0)
+		    bst_parse_size(value, (uint64_t)1 << 50, &size) != 0)
 			return bad_value(opt, "a size like 64M or off is "
 					      "wanted");
 		m->fs.prefetch_len = size;
 		return 0;
 	case READAHEAD:
-		if (parse_size(value, (uint64_t)1 << 30, &size) != 0 ||
+		if (bst_parse_size(value, (uint64_t)1 << 30, &size) != 0 ||
 		    size < 4096)
 			return bad_value(opt, "a size from 4k is wanted");
 		m->fs.read_ahead = (uint32_t)size;
@@ -261,7 +236,7 @@ static int take_option(struct bst_mount *m, const char *opt)
 		m->fs.resident = 1;
 		return 0;
 	case RESIDENT_SIZE:
-		if (parse_size(value, (uint64_t)1 << 50, &size) != 0)
+		if (bst_parse_size(value, (uint64_t)1 << 50, &size) != 0)
 			return bad_value(opt, "a size like 64G is wanted");
 		m->fs.resident = 1;
 		m->fs.resident_len = size;

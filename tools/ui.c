@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -267,6 +268,30 @@ int bst_parse_number(const char *arg, unsigned long min, unsigned long max,
 	if (errno || value < min || value > max)
 		return -1;
 	*ret = value;
+	return 0;
+}
+
+int bst_parse_size(const char *arg, uint64_t max, uint64_t *ret)
+{
+	static const char units[] = "kmg";
+	unsigned shift = 0;
+	const char *unit;
+	uintmax_t n;
+	char *end;
+
+	errno = 0;
+	n = strtoumax(arg, &end, 10);
+	if (errno || end == arg || *arg == '-' || *arg == '+')
+		return -1;
+	if (*end) {
+		unit = strchr(units, *end | 32);
+		if (!unit || end[1])
+			return -1;
+		shift = 10 * (unsigned)(unit - units + 1);
+	}
+	if (n == 0 || n > max >> shift)
+		return -1;
+	*ret = (uint64_t)n << shift;
 	return 0;
 }
 
