@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "disk.h"
-#include "resident.h"
+#include "load.h"
 
 /* A model that does not say how it is meant to be sampled is not. */
 static const struct bsx_sampling greedy = { .top_p = 1 };
@@ -129,6 +129,7 @@ enum bsx_result bsx_model_open(struct bsx_model **ret, const char *dir,
 {
 	struct bsx_model *m = calloc(1, sizeof(*m));
 	uint64_t unused;
+	uint32_t i;
 	enum bsx_result res;
 
 	if (!m)
@@ -150,8 +151,8 @@ enum bsx_result bsx_model_open(struct bsx_model **ret, const char *dir,
 	if (!res)
 		res = bsx_weights_open(&m->weights, m->dir_fd, file, err);
 	/* All tensors are there, and of the right shape? */
-	if (!res)
-		res = bsx_resident_bytes(m, &unused, err);
+	for (i = 0; !res && i <= m->hp.n_layers; i++)
+		res = bsx_part_bytes(m, i, &unused, err);
 	if (!res)
 		res = bsx_tokenizer_read(&m->tokenizer, m->dir_fd, err);
 	if (!res)

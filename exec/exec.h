@@ -110,12 +110,22 @@ struct bsx_session;
 struct bsx_session_options {
 	unsigned n_threads;
 	uint32_t n_context; /* tokens there is room for */
+	uint64_t budget; /* bytes that it may take; UINT64_MAX: no bound */
+	bool streams; /* keep no layer in memory */
 	bool (*stop)(void); /* asked between layers; NULL: never */
 };
 
-/* The memory that a session allocates, at most, in bytes. */
-uint64_t bsx_session_bytes(const struct bsx_model *m,
-			   const struct bsx_session_options *options);
+struct bsx_plan {
+	uint32_t n_kept; /* layers in memory; the others are read anew */
+	uint64_t pass_bytes; /* of those, for each pass over the model */
+	uint64_t bytes; /* of memory, at most */
+};
+
+/* What a session would do.  BSX_ERR_REFUSED: the budget does not do, even for
+ * one layer at a time. */
+enum bsx_result bsx_session_plan(const struct bsx_model *m,
+				 const struct bsx_session_options *options,
+				 struct bsx_plan *ret, struct bsx_error *err);
 
 /* Read the weights.  The session borrows the model; the caller frees *ret. */
 enum bsx_result bsx_session_new(struct bsx_session **ret,

@@ -22,16 +22,43 @@ struct bsx_session {
 	uint32_t n; /* tokens */
 };
 
-uint64_t bsx_session_bytes(const struct bsx_model *m,
-			   const struct bsx_session_options *options)
+/* How weights are held, and the bytes of all else. */
+static enum bsx_result plan(const struct bsx_model *m,
+			    const struct bsx_session_options *options,
+			    struct bsx_holding *ret, uint64_t *ret_rest,
+			    struct bsx_error *err)
 {
-	uint64_t weights = 0;
+	uint64_t rest = bsx_block_bytes(&m->hp, options->n_context,
+					options->n_threads) +
+			(STRETCH + BSX_BATCH) * m->hp.n_embd * sizeof(float);
 
-	/* What is wrong with the weights, bsx_session_new() says. */
-	bsx_resident_bytes(m, &weights, NULL);
-	return weights +
-	       bsx_block_bytes(&m->hp, options->n_context, options->n_threads) +
-	       (STRETCH + BSX_BATCH) * m->hp.n_embd * sizeof(float);
+	if (rest >= options->budget)
+		return bsx_fail(
+			err, BSX_ERR_REFUSED,
+			"without any weights, %u tokens take %llu bytes "
+			"of memory, and there is room for %llu.",
+			(unsigned)options->n_context, (unsigned long long)rest,
+			(unsigned long long)options->budget);
+	*ret_rest = rest;
+	return bsx_resident_plan(m, options->budget - rest, options->streams,
+				 ret, err);
+}
+
+enum bsx_result bsx_session_plan(const struct bsx_model *m,
+				 const struct bsx_session_options *options,
+				 struct bsx_plan *ret, struct bsx_error *err)
+{
+	struct bsx_holding holding = { 0 };
+	enum bsx_result res;
+	uint64_t rest = 0;
+
+	res = plan(m, options, &holding, &rest, err);
+	if (res)
+		return res;
+	ret->n_kept = holding.n_kept;
+	ret->pass_bytes = holding.pass_bytes;
+	ret->bytes = holding.bytes + rest;
+	return BSX_OK;
 }
 
 enum bsx_result bsx_session_new(struct bsx_session **ret,
@@ -40,7 +67,9 @@ enum bsx_result bsx_session_new(struct bsx_session **ret,
 				struct bsx_error *err)
 {
 	struct bsx_session *s = calloc(1, sizeof(*s));
+	struct bsx_holding holding = { 0 };
 	enum bsx_result res;
+	uint64_t rest = 0;
 
 	if (!s)
 		return bsx_no_memory(err);
@@ -50,12 +79,15 @@ enum bsx_result bsx_session_new(struct bsx_session **ret,
 	s->last = malloc((size_t)BSX_BATCH * m->hp.n_embd * sizeof(float));
 	res = s->x && s->last ? BSX_OK : bsx_no_memory(err);
 	if (!res)
+		res = plan(m, options, &holding, &rest, err);
+	if (!res)
 		res = bsx_team_new(&s->team, options->n_threads, err);
 	if (!res)
 		res = bsx_block_init(&s->block, &m->hp, s->team,
 				     options->n_context, err);
 	if (!res)
-		res = bsx_resident_new(&s->weights, m, options->stop, err);
+		res = bsx_resident_new(&s->weights, m, &holding, options->stop,
+				       err);
 	if (res) {
 		bsx_session_free(s);
 		return res;
@@ -90,8 +122,7 @@ void bsx_session_rewind(struct bsx_session *s, uint32_t n)
 static void embed(struct bsx_session *s, const uint32_t *ids, size_t n,
 		  uint32_t pos)
 {
-	const struct bsx_matrix *slot =
-		bsx_resident_part(s->weights, s->m->hp.n_layers)->slot;
+	const struct bsx_matrix *slot = bsx_resident_outside(s->weights)->slot;
 	const struct bsx_matrix *m = &slot[BSX_EMBED];
 	const struct bsx_matrix *p = &slot[BSX_POSITIONS];
 	float scale = (float)s->m->hp.embed_scale;
@@ -123,8 +154,7 @@ static void embed(struct bsx_session *s, const uint32_t *ids, size_t n,
 static void speak(struct bsx_session *s, const float *x, size_t n,
 		  float *logits)
 {
-	const struct bsx_part *part =
-		bsx_resident_part(s->weights, s->m->hp.n_layers);
+	const struct bsx_part *part = bsx_resident_outside(s->weights);
 	size_t n_vocab = s->m->hp.n_vocab, done, some;
 	float cap = (float)s->m->hp.final_cap;
 
@@ -147,17 +177,21 @@ static enum bsx_result pass(struct bsx_session *s, size_t n, uint32_t pos,
 	uint32_t layer;
 
 	for (layer = 0; layer < s->m->hp.n_layers; layer++) {
-		const struct bsx_part *part =
-			bsx_resident_part(s->weights, layer);
+		const struct bsx_part *part;
+		enum bsx_result res;
 
 		if (s->stop && s->stop())
 			return bsx_fail(err, BSX_ERR_STOPPED, "interrupted.");
+		res = bsx_resident_get(s->weights, layer, &part, err);
+		if (res)
+			return res;
 		for (done = 0; done < n; done += some) {
 			some = n - done < BSX_BATCH ? n - done : BSX_BATCH;
 			bsx_block_run(&s->block, part, layer,
 				      s->x + done * width, some,
 				      pos + (uint32_t)done);
 		}
+		bsx_resident_put(s->weights, layer);
 	}
 	return BSX_OK;
 }

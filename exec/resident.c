@@ -1,296 +1,254 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * resident.c - reading tensors to where the kernels find them
+ * resident.c - weights that stay, and weights that pass by
  *
- * All weights stand in one mapping, in huge pages where the kernel has them:
- * each token passes over all of it.
+ * Those that stay are in one mapping, in huge pages where the kernel has them:
+ * each token passes over all of it.  A reader thread goes round and round the
+ * others.  It may be ahead by one; when a pass is broken off, the next begins
+ * at the first layer, and what was read for another is let go.
  */
 
 #include "resident.h"
 
-#include <stdio.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#define ALIGN 64
-#define READ_STEP ((size_t)8 << 20) /* between two looks at stop() */
-#define NAME_LEN 128
+#define N_PLACES 2
+
+struct place {
+	uint8_t *base; /* borrowed from the mapping */
+	struct bsx_part part;
+};
 
 struct bsx_resident {
+	const struct bsx_model *m; /* borrowed */
+	bool (*stop)(void);
 	uint8_t *base; /* mapped */
 	size_t len;
-	struct bsx_part *parts; /* [n_layers + 1], owned */
+	struct bsx_part outside;
+	struct bsx_part *kept; /* [n_kept], owned */
+	uint32_t n_kept;
+
+	/* The rest is for layers that are read anew; what follows 'lock' is
+	 * guarded by it. */
+	struct place places[N_PLACES];
+	uint32_t n_passing; /* layers */
+	pthread_t reader;
+	bool has_reader;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	uint64_t n_read; /* layers so far: number n is at n % N_PLACES */
+	uint64_t n_done; /* given back */
+	bool is_over;
+	enum bsx_result result; /* of the read that failed */
+	struct bsx_error err;
 };
 
-/* A tensor to be read, and where to. */
-struct piece {
-	const struct bsx_tensor *tensor;
-	enum bsx_slot slot;
-	enum bsx_type type; /* in the file */
-	uint64_t rows, cols;
-	uint64_t before, total; /* rows of the tensor: above them, and all */
-	bool is_transposed;
-	uint64_t len; /* in memory */
-};
+/* ---- Planning ------------------------------------------------------------ */
 
-static uint64_t round_up(uint64_t v)
+enum bsx_result bsx_resident_plan(const struct bsx_model *m, uint64_t budget,
+				  bool streams, struct bsx_holding *ret,
+				  struct bsx_error *err)
 {
-	return (v + ALIGN - 1) / ALIGN * ALIGN;
-}
-
-static bool type_of(enum bs_dtype dtype, enum bsx_type *ret)
-{
-	switch (dtype) {
-	case BS_DTYPE_BF16:
-		*ret = BSX_BF16;
-		return true;
-	case BS_DTYPE_F16:
-		*ret = BSX_F16;
-		return true;
-	case BS_DTYPE_F32:
-		*ret = BSX_F32;
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Whether the shape is rows x cols; a vector may say its rows alone. */
-static bool has_shape(const struct bsx_tensor *t, uint64_t rows, uint64_t cols)
-{
-	if (t->n_dims == 1)
-		return cols == 1 && t->shape[0] == rows;
-	return t->n_dims == 2 && t->shape[0] == rows && t->shape[1] == cols;
-}
-
-/* The tensor of a layer's slot; *ret_is_there is false if the model has no such
- * tensor. */
-static enum bsx_result find_piece(const struct bsx_model *m, uint32_t layer,
-				  enum bsx_slot slot, struct piece *ret,
-				  bool *ret_is_there, struct bsx_error *err)
-{
-	char name[NAME_LEN];
-	size_t prefix_len;
-
-	*ret_is_there =
-		bsx_slot_shape(m->arch, &m->hp, slot, &ret->rows, &ret->cols);
-	if (!*ret_is_there)
-		return BSX_OK;
-	bsx_slot_name(m->arch, slot, layer, name, sizeof(name));
-	ret->slot = slot;
-	ret->tensor = bsx_weights_find(m->weights, name);
-	prefix_len = m->arch->prefix ? strlen(m->arch->prefix) : 0;
-	if (!ret->tensor && prefix_len)
-		ret->tensor = bsx_weights_find(m->weights, name + prefix_len);
-	if (!ret->tensor)
-		return bsx_fail(err, BSX_ERR_MODEL,
-				"the weights have no tensor %s.", name);
-	if (!type_of(ret->tensor->dtype, &ret->type))
-		return bsx_fail(err, BSX_ERR_MODEL,
-				"the tensor %s is %s; BF16, F16 and F32 can be "
-				"run.",
-				name, bs_dtype_name(ret->tensor->dtype));
-	ret->total = bsx_slot_total(m->arch, &m->hp, slot, &ret->before);
-	ret->is_transposed = m->hp.is_transposed &&
-			     bsx_slot_is_layer_matrix(slot);
-	if (ret->is_transposed ? !has_shape(ret->tensor, ret->cols, ret->total)
-			       : !has_shape(ret->tensor, ret->total, ret->cols))
-		return bsx_fail(err, BSX_ERR_MODEL,
-				"the tensor %s is not of the shape that "
-				"config.json gives it.",
-				name);
-	/* The product fits: it is the tensor's, which is in the file. */
-	ret->len = ret->rows * ret->cols *
-		   (bsx_slot_is_vector(slot) ? sizeof(float)
-					     : bsx_type_size(ret->type));
-	return BSX_OK;
-}
-
-/* The slots of a layer, or of what is outside of layers. */
-static void slots_of(const struct bsx_model *m, uint32_t part,
-		     enum bsx_slot *ret_first, enum bsx_slot *ret_end)
-{
-	bool is_layer = part < m->hp.n_layers;
-
-	*ret_first = is_layer ? 0 : BSX_N_LAYER_SLOTS;
-	*ret_end = is_layer ? BSX_N_LAYER_SLOTS : BSX_N_SLOTS;
-}
-
-enum bsx_result bsx_resident_bytes(const struct bsx_model *m, uint64_t *ret,
-				   struct bsx_error *err)
-{
-	enum bsx_slot slot, end;
+	uint32_t n = m->hp.n_layers, i;
+	uint64_t outside, bytes, sum, largest = 0, passing = 0;
+	uint64_t *size = malloc(n * sizeof(*size));
 	enum bsx_result res;
-	struct piece p;
-	uint64_t sum = 0;
-	bool is_there;
-	uint32_t i;
 
-	for (i = 0; i <= m->hp.n_layers; i++) {
-		for (slots_of(m, i, &slot, &end); slot < end; slot++) {
-			res = find_piece(m, i, slot, &p, &is_there, err);
-			if (res)
-				return res;
-			if (is_there)
-				sum += round_up(p.len);
+	if (!size)
+		return bsx_no_memory(err);
+	res = bsx_part_bytes(m, n, &outside, err);
+	for (i = 0, sum = outside; !res && i < n; i++) {
+		res = bsx_part_bytes(m, i, &size[i], err);
+		sum += size[i];
+	}
+	if (res)
+		goto out;
+	*ret = (struct bsx_holding){ .n_kept = n, .bytes = sum };
+	if (!streams && sum <= budget)
+		goto out;
+	/* Let go of layers, the last one first, until the rest has room. */
+	for (i = n; i-- > 0;) {
+		sum -= size[i];
+		passing += size[i];
+		if (size[i] > largest)
+			largest = size[i];
+		bytes = sum + N_PLACES * largest;
+		/* So few that they could as well stay. */
+		if (n - i <= N_PLACES && n > N_PLACES)
+			continue;
+		*ret = (struct bsx_holding){ i, bytes, passing };
+		if (!streams && bytes <= budget)
+			goto out;
+	}
+	if (ret->bytes > budget)
+		res = bsx_fail(err, BSX_ERR_REFUSED,
+			       "a layer at a time, the weights alone take %llu "
+			       "bytes of memory, and there is room for %llu.",
+			       (unsigned long long)ret->bytes,
+			       (unsigned long long)budget);
+out:
+	free(size);
+	return res;
+}
+
+/* ---- Reading ahead ------------------------------------------------------- */
+
+static void *read_on(void *arg)
+{
+	struct bsx_resident *r = arg;
+	struct bsx_error err;
+	enum bsx_result res;
+	struct place *place;
+	uint32_t layer;
+
+	pthread_mutex_lock(&r->lock);
+	for (;;) {
+		while (!r->is_over && r->n_read - r->n_done >= N_PLACES)
+			pthread_cond_wait(&r->changed, &r->lock);
+		if (r->is_over)
+			break;
+		place = &r->places[r->n_read % N_PLACES];
+		layer = r->n_kept + (uint32_t)(r->n_read % r->n_passing);
+		pthread_mutex_unlock(&r->lock);
+		res = bsx_part_load(r->m, layer, place->base, true, r->stop,
+				    &place->part, &err);
+		pthread_mutex_lock(&r->lock);
+		if (res) {
+			r->result = res;
+			r->err = err;
+			pthread_cond_broadcast(&r->changed);
+			break;
 		}
+		r->n_read++;
+		pthread_cond_broadcast(&r->changed);
 	}
-	*ret = sum;
+	pthread_mutex_unlock(&r->lock);
+	return NULL;
+}
+
+/* Signals are for the caller's thread. */
+static enum bsx_result start_reader(struct bsx_resident *r,
+				    struct bsx_error *err)
+{
+	sigset_t all, old;
+	int code;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	code = pthread_create(&r->reader, NULL, read_on, r);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (code)
+		return bsx_fail(err, BSX_ERR_SYSTEM,
+				"a thread cannot be started: %s.",
+				strerror(code));
+	r->has_reader = true;
 	return BSX_OK;
 }
 
-/* Read a vector as f32. */
-static enum bsx_result read_vector(const struct bsx_model *m,
-				   const struct piece *p, float *to,
-				   struct bsx_error *err)
-{
-	size_t n = (size_t)p->rows, size = bsx_type_size(p->type), i;
-	void *raw = malloc(n * size);
-	enum bsx_result res;
-
-	if (!raw)
-		return bsx_no_memory(err);
-	res = bsx_weights_read(m->weights, p->tensor, p->before * size, raw,
-			       n * size, err);
-	if (!res)
-		bsx_kernels()->widen[p->type](to, raw, n);
-	free(raw);
-	if (m->hp.norm_adds_one && bsx_slot_is_norm(p->slot)) {
-		for (i = 0; i < n; i++)
-			to[i] += 1;
-	}
-	return res;
-}
-
-static enum bsx_result read_matrix(const struct bsx_model *m,
-				   const struct piece *p, uint8_t *to,
-				   bool (*stop)(void), struct bsx_error *err)
-{
-	uint64_t begin = p->before * p->cols * bsx_type_size(p->type), off;
-	enum bsx_result res = BSX_OK;
-	size_t len;
-
-	for (off = 0; !res && off < p->len; off += len) {
-		if (stop && stop())
-			return bsx_fail(err, BSX_ERR_STOPPED, "interrupted.");
-		len = p->len - off < READ_STEP ? (size_t)(p->len - off)
-					       : READ_STEP;
-		res = bsx_weights_read(m->weights, p->tensor, begin + off,
-				       to + off, len, err);
-	}
-	return res;
-}
-
-/* to[r][first + c] = from[c][r] of elements of 'size' bytes, for n columns. */
-static void transpose(uint8_t *to, const uint8_t *from, const struct piece *p,
-		      uint64_t first, uint64_t n, size_t size)
-{
-	uint64_t r, c;
-
-	for (c = 0; c < n; c++) {
-		for (r = 0; r < p->rows; r++)
-			memcpy(to + (r * p->cols + first + c) * size,
-			       from + (c * p->total + p->before + r) * size,
-			       size);
-	}
-}
-
-/* The same for one that stands input by output: some inputs at a time. */
-static enum bsx_result read_transposed(const struct bsx_model *m,
-				       const struct piece *p, uint8_t *to,
-				       bool (*stop)(void),
-				       struct bsx_error *err)
-{
-	size_t size = bsx_type_size(p->type);
-	uint64_t line = p->total * size, step, first, n;
-	enum bsx_result res = BSX_OK;
-	uint8_t *raw;
-
-	step = READ_STEP / line ? READ_STEP / line : 1;
-	raw = malloc((size_t)(step * line));
-	if (!raw)
-		return bsx_no_memory(err);
-	for (first = 0; !res && first < p->cols; first += n) {
-		n = p->cols - first < step ? p->cols - first : step;
-		if (stop && stop())
-			res = bsx_fail(err, BSX_ERR_STOPPED, "interrupted.");
-		else
-			res = bsx_weights_read(m->weights, p->tensor,
-					       first * line, raw,
-					       (size_t)(n * line), err);
-		if (!res)
-			transpose(to, raw, p, first, n, size);
-	}
-	free(raw);
-	return res;
-}
-
-static enum bsx_result read_part(struct bsx_resident *r,
-				 const struct bsx_model *m, uint32_t i,
-				 uint8_t **at, bool (*stop)(void),
+enum bsx_result bsx_resident_get(struct bsx_resident *r, uint32_t i,
+				 const struct bsx_part **ret,
 				 struct bsx_error *err)
 {
-	struct bsx_part *part = &r->parts[i];
-	enum bsx_slot slot, end;
-	enum bsx_result res;
-	struct piece p;
-	bool is_there;
+	enum bsx_result res = BSX_OK;
 
-	for (slots_of(m, i, &slot, &end); slot < end; slot++) {
-		bool is_vector = bsx_slot_is_vector(slot);
-
-		res = find_piece(m, i, slot, &p, &is_there, err);
-		if (!res && is_there && is_vector)
-			res = read_vector(m, &p, (float *)(void *)*at, err);
-		else if (!res && is_there && p.is_transposed)
-			res = read_transposed(m, &p, *at, stop, err);
-		else if (!res && is_there)
-			res = read_matrix(m, &p, *at, stop, err);
-		if (res)
-			return res;
-		if (!is_there)
-			continue;
-		part->slot[slot] = (struct bsx_matrix){
-			.data = *at,
-			.type = is_vector ? BSX_F32 : p.type,
-			.rows = (size_t)p.rows,
-			.cols = (size_t)p.cols,
-		};
-		*at += round_up(p.len);
+	if (i < r->n_kept) {
+		*ret = &r->kept[i];
+		return BSX_OK;
 	}
-	if (m->hp.is_tied && i == m->hp.n_layers)
-		part->slot[BSX_HEAD] = part->slot[BSX_EMBED];
-	return BSX_OK;
+	pthread_mutex_lock(&r->lock);
+	for (;;) {
+		while (r->n_read == r->n_done && !r->result)
+			pthread_cond_wait(&r->changed, &r->lock);
+		if (r->n_read == r->n_done) {
+			res = r->result;
+			*err = r->err;
+			break;
+		}
+		*ret = &r->places[r->n_done % N_PLACES].part;
+		if (r->n_kept + r->n_done % r->n_passing == i)
+			break;
+		r->n_done++;
+		pthread_cond_broadcast(&r->changed);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return res;
+}
+
+void bsx_resident_put(struct bsx_resident *r, uint32_t i)
+{
+	if (i < r->n_kept)
+		return;
+	pthread_mutex_lock(&r->lock);
+	r->n_done++;
+	pthread_cond_broadcast(&r->changed);
+	pthread_mutex_unlock(&r->lock);
+}
+
+const struct bsx_part *bsx_resident_outside(const struct bsx_resident *r)
+{
+	return &r->outside;
+}
+
+/* ---- Beginning and end --------------------------------------------------- */
+
+/* Read what stays, and give the places for the rest their memory. */
+static enum bsx_result fill(struct bsx_resident *r, struct bsx_error *err)
+{
+	uint64_t len, left = r->len;
+	uint32_t n = r->m->hp.n_layers, i;
+	uint8_t *at = r->base;
+	enum bsx_result res;
+
+	res = bsx_part_load(r->m, n, at, false, r->stop, &r->outside, err);
+	if (!res)
+		res = bsx_part_bytes(r->m, n, &len, err);
+	for (i = 0; !res && i < r->n_kept; i++) {
+		at += len;
+		left -= len;
+		res = bsx_part_load(r->m, i, at, false, r->stop, &r->kept[i],
+				    err);
+		if (!res)
+			res = bsx_part_bytes(r->m, i, &len, err);
+	}
+	if (res || !r->n_passing)
+		return res;
+	at += len;
+	left -= len;
+	for (i = 0; i < N_PLACES; i++)
+		r->places[i].base = at + i * (left / N_PLACES);
+	return start_reader(r, err);
 }
 
 enum bsx_result bsx_resident_new(struct bsx_resident **ret,
-				 const struct bsx_model *m, bool (*stop)(void),
-				 struct bsx_error *err)
+				 const struct bsx_model *m,
+				 const struct bsx_holding *holding,
+				 bool (*stop)(void), struct bsx_error *err)
 {
-	struct bsx_resident *r;
+	struct bsx_resident *r = calloc(1, sizeof(*r));
 	enum bsx_result res;
-	uint64_t len;
-	uint8_t *at;
-	uint32_t i;
+	void *mem;
 
-	res = bsx_resident_bytes(m, &len, err);
-	if (res)
-		return res;
-	r = calloc(1, sizeof(*r));
 	if (!r)
 		return bsx_no_memory(err);
-	r->parts = calloc((size_t)m->hp.n_layers + 1, sizeof(*r->parts));
-	at = mmap(NULL, (size_t)len, PROT_READ | PROT_WRITE,
-		  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (at != MAP_FAILED) {
-		r->base = at;
-		r->len = (size_t)len;
-		madvise(at, r->len, MADV_HUGEPAGE); /* only for speed */
+	pthread_mutex_init(&r->lock, NULL);
+	pthread_cond_init(&r->changed, NULL);
+	r->m = m;
+	r->stop = stop;
+	r->n_kept = holding->n_kept;
+	r->n_passing = m->hp.n_layers - holding->n_kept;
+	r->kept = calloc((size_t)r->n_kept + 1, sizeof(*r->kept));
+	mem = mmap(NULL, (size_t)holding->bytes, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mem != MAP_FAILED) {
+		r->base = mem;
+		r->len = (size_t)holding->bytes;
+		madvise(mem, r->len, MADV_HUGEPAGE); /* only for speed */
 	}
-	res = r->parts && r->base ? BSX_OK : bsx_no_memory(err);
-	for (i = 0; !res && i <= m->hp.n_layers; i++)
-		res = read_part(r, m, i, &at, stop, err);
+	res = r->kept && r->base ? fill(r, err) : bsx_no_memory(err);
 	if (res) {
 		bsx_resident_free(r);
 		return res;
@@ -303,14 +261,17 @@ void bsx_resident_free(struct bsx_resident *r)
 {
 	if (!r)
 		return;
+	if (r->has_reader) {
+		pthread_mutex_lock(&r->lock);
+		r->is_over = true;
+		pthread_cond_broadcast(&r->changed);
+		pthread_mutex_unlock(&r->lock);
+		pthread_join(r->reader, NULL);
+	}
+	pthread_cond_destroy(&r->changed);
+	pthread_mutex_destroy(&r->lock);
 	if (r->base)
 		munmap(r->base, r->len);
-	free(r->parts);
+	free(r->kept);
 	free(r);
-}
-
-const struct bsx_part *bsx_resident_part(const struct bsx_resident *r,
-					 uint32_t i)
-{
-	return &r->parts[i];
 }

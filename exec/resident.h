@@ -1,41 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * resident.h - the weights in memory
+ * resident.h - which weights are in memory, and the others when their turn
+ * comes
  */
 
 #ifndef BSX_RESIDENT_H
 #define BSX_RESIDENT_H
 
-#include "engine.h"
-#include "nn.h"
+#include "load.h"
 
-/* One tensor as the kernels take it; vectors are f32. */
-struct bsx_matrix {
-	const void *data; /* NULL: the model has none */
-	enum bsx_type type;
-	size_t rows, cols;
+/*
+ * What is outside of layers and the first n_kept layers stay.  The others are
+ * read anew for each pass, in order, by a thread of their own, to two places in
+ * turns: one is read while another is computed with.
+ */
+struct bsx_holding {
+	uint32_t n_kept;
+	uint64_t bytes; /* of memory, at most */
+	uint64_t pass_bytes; /* to be read for each pass */
 };
 
-/* A layer's tensors, or those outside of layers. */
-struct bsx_part {
-	struct bsx_matrix slot[BSX_N_SLOTS];
-};
+/*
+ * Keep as many layers as 'budget' bytes have room for, or none if 'streams'.
+ * BSX_ERR_REFUSED: there is no room even for that.  BSX_ERR_MODEL: as
+ * bsx_part_bytes().
+ */
+enum bsx_result bsx_resident_plan(const struct bsx_model *m, uint64_t budget,
+				  bool streams, struct bsx_holding *ret,
+				  struct bsx_error *err);
 
 struct bsx_resident;
 
-/* The bytes that it takes; BSX_ERR_MODEL: a tensor is missing, or not as the
- * model's settings have it. */
-enum bsx_result bsx_resident_bytes(const struct bsx_model *m, uint64_t *ret,
-				   struct bsx_error *err);
-
-/* Read them all; stop() as for a session.  The caller frees *ret. */
+/* Read what stays, and begin with the rest; stop() as for a session.  The
+ * caller frees *ret. */
 enum bsx_result bsx_resident_new(struct bsx_resident **ret,
-				 const struct bsx_model *m, bool (*stop)(void),
-				 struct bsx_error *err);
+				 const struct bsx_model *m,
+				 const struct bsx_holding *holding,
+				 bool (*stop)(void), struct bsx_error *err);
 void bsx_resident_free(struct bsx_resident *r);
 
-/* Of layer i; the part outside of layers is number n_layers. */
-const struct bsx_part *bsx_resident_part(const struct bsx_resident *r,
-					 uint32_t i);
+/* What is outside of layers. */
+const struct bsx_part *bsx_resident_outside(const struct bsx_resident *r);
+
+/* Layer i, once it is there; it is to be given back before the next is asked
+ * for.  One thread's calls, which go through the layers in order. */
+enum bsx_result bsx_resident_get(struct bsx_resident *r, uint32_t i,
+				 const struct bsx_part **ret,
+				 struct bsx_error *err);
+void bsx_resident_put(struct bsx_resident *r, uint32_t i);
 
 #endif /* BSX_RESIDENT_H */

@@ -8,6 +8,7 @@
 
 #include "weights.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -254,4 +255,11 @@ enum bsx_result bsx_weights_read(const struct bsx_weights *w,
 	const struct file *f = &w->files[t->file];
 
 	return bsx_file_read(f->fd, f->name, buf, len, t->off + off, err);
+}
+
+void bsx_weights_drop(const struct bsx_weights *w, const struct bsx_tensor *t)
+{
+	/* Pages that are shared with a neighbour go with the neighbour. */
+	posix_fadvise(w->files[t->file].fd, (off_t)t->off, (off_t)t->len,
+		      POSIX_FADV_DONTNEED);
 }

@@ -43,4 +43,7 @@ enum bsx_result bsx_weights_read(const struct bsx_weights *w,
 				 const struct bsx_tensor *t, uint64_t off,
 				 void *buf, size_t len, struct bsx_error *err);
 
+/* Let the kernel forget what it has of a tensor's bytes. */
+void bsx_weights_drop(const struct bsx_weights *w, const struct bsx_tensor *t);
+
 #endif /* BSX_WEIGHTS_H */

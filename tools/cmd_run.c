@@ -27,10 +27,17 @@ enum {
 	OPT_SEED,
 	OPT_CHAT,
 	OPT_RAW,
+	OPT_STREAM,
+	OPT_BUDGET,
 	OPT_JSON
 };
 
 static const struct bst_option options[] = {
+	{ OPT_STREAM, "stream",
+	  .help = "read each layer anew when its turn comes" },
+	{ OPT_BUDGET, "budget", .arg = "SIZE",
+	  .help = "take at most SIZE of memory (such as 600M): keep as many "
+		  "layers as there is room for, read the others anew" },
 	{ 'n', .arg = "N",
 	  .help = "answer with at most N tokens; default: 512" },
 	{ OPT_TEMP, "temp", .arg = "T",
@@ -80,16 +87,34 @@ static void put(const char *s)
 	fflush(stdout);
 }
 
+/* "12 of 30 layers in memory, the others (162.1 MB) read anew for each pass" */
+static void word_holding(const struct run *r, char *buf, size_t len)
+{
+	const struct bsx_facts *f = bsx_model_facts(r->talker.model);
+	const struct bsx_plan *plan = &r->talker.plan;
+	char size[BST_SIZE_LEN];
+
+	if (plan->n_kept == f->n_layers)
+		snprintf(buf, len, "in memory as they are stored (%s)",
+			 bst_size(size, f->weight_bytes));
+	else
+		snprintf(buf, len,
+			 "%u of %u layers in memory, the others (%s) read anew "
+			 "for each token",
+			 (unsigned)plan->n_kept, (unsigned)f->n_layers,
+			 bst_size(size, plan->pass_bytes));
+}
+
 static void say_plan(struct run *r)
 {
 	const struct bsx_facts *f = bsx_model_facts(r->talker.model);
-	char weights[BST_SIZE_LEN], all[BST_SIZE_LEN];
+	char holding[160], all[BST_SIZE_LEN];
 
+	word_holding(r, holding, sizeof(holding));
 	fprintf(stderr,
-		"%s, %.1f million weights, resident in memory as they are "
-		"stored (%s), bit-exact, %u thread%s; at most %s of memory.\n",
-		f->arch, (double)f->n_weights / 1e6,
-		bst_size(weights, f->weight_bytes), r->how.n_threads,
+		"%s, %.1f million weights, %s, bit-exact, %u thread%s; at most "
+		"%s of memory.\n",
+		f->arch, (double)f->n_weights / 1e6, holding, r->how.n_threads,
 		r->how.n_threads == 1 ? "" : "s",
 		bst_size(all, r->talker.announced));
 }
@@ -159,6 +184,7 @@ static void say_json(const struct run *r, const struct bst_answer *a,
 	bst_json_real(&j, "tokens_per_s", answer_rate(a));
 	bst_json_real(&j, "prompt_tokens_per_s",
 		      rate(a->n_prompt, a->prompt_seconds));
+	bst_json_u64(&j, "layers_in_memory", r->talker.plan.n_kept);
 	bst_json_u64(&j, "announced_bytes", r->talker.announced);
 	bst_json_u64(&j, "measured_bytes", measured);
 	bst_json_string(&j, "logits_sha256",
@@ -235,6 +261,7 @@ static void free_messages(struct run *r)
 static int start(struct run *r, size_t n_context)
 {
 	uint32_t limit = bsx_model_facts(r->talker.model)->n_context;
+	int code;
 
 	if (limit && n_context > limit) {
 		bst_error("the prompt and %zu tokens are %zu, and the model is "
@@ -244,7 +271,9 @@ static int start(struct run *r, size_t n_context)
 	}
 	r->how.n_context = (uint32_t)n_context;
 	r->how.with_hash = r->is_json;
-	bst_talker_announce(&r->talker, &r->how);
+	code = bst_talker_plan(&r->talker, &r->how);
+	if (code)
+		return code;
 	say_plan(r);
 	return bst_talker_start(&r->talker, &r->how);
 }
@@ -490,6 +519,12 @@ static int take(struct run *r, struct sampling_options *o, int opt,
 					 "-j takes a number from 1 to %d.",
 					 BST_THREADS_MAX);
 		break;
+	case OPT_BUDGET:
+		if (bst_parse_size(arg, (uint64_t)1 << 50, &r->how.budget))
+			return bst_usage("run",
+					 "--budget takes a size, such as "
+					 "600M.");
+		break;
 	case OPT_TEMP:
 		if (parse_real(arg, 0, 100, &o->temp))
 			return bst_usage("run", "--temp takes a number from 0 "
@@ -528,6 +563,9 @@ static int run(int argc, char **argv)
 			break;
 		case OPT_RAW:
 			r.is_raw = 1;
+			break;
+		case OPT_STREAM:
+			r.how.streams = 1;
 			break;
 		case OPT_JSON:
 			r.is_json = 1;

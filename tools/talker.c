@@ -65,20 +65,57 @@ uint64_t bst_peak_memory(void)
 	return status_bytes("VmHWM:");
 }
 
-uint64_t bst_talker_announce(struct bst_talker *t,
-			     const struct bst_talker_options *options)
+/* What the process has, and will need besides the session: logits, what the
+ * sampler sorts. */
+static uint64_t bytes_besides(const struct bst_talker *t)
 {
-	const struct bsx_session_options o = { options->n_threads,
-					       options->n_context,
-					       is_interrupted };
-	uint64_t n_vocab = bsx_model_facts(t->model)->n_vocab;
-	uint64_t peak = bst_peak_memory();
-	uint64_t sum = status_bytes("VmRSS:") + SLACK;
+	return status_bytes("VmRSS:") + SLACK +
+	       bsx_model_facts(t->model)->n_vocab * (uint64_t)12;
+}
 
-	/* Logits, and what the sampler sorts. */
-	sum += bsx_session_bytes(t->model, &o) + n_vocab * 12;
-	t->announced = sum > peak ? sum : peak;
-	return t->announced;
+/* The session's options, with what of the budget is left for it. */
+static struct bsx_session_options
+session_options(const struct bst_talker_options *options, uint64_t besides)
+{
+	struct bsx_session_options o = {
+		.n_threads = options->n_threads,
+		.n_context = options->n_context,
+		.budget = UINT64_MAX,
+		.streams = options->streams,
+		.stop = is_interrupted,
+	};
+
+	if (options->budget)
+		o.budget = options->budget > besides ? options->budget - besides
+						     : 0;
+	return o;
+}
+
+int bst_talker_plan(struct bst_talker *t,
+		    const struct bst_talker_options *options)
+{
+	uint64_t besides = bytes_besides(t), peak = bst_peak_memory();
+	struct bsx_session_options o = session_options(options, besides);
+	struct bsx_error err;
+	enum bsx_result res;
+
+	/* What was taken and given back counts: opening a tokenizer. */
+	if (options->budget && peak > options->budget) {
+		bst_error("%llu bytes of memory were needed before any "
+			  "weights, and --budget gives %llu.",
+			  (unsigned long long)peak,
+			  (unsigned long long)options->budget);
+		return BST_EXIT_REFUSED;
+	}
+	res = bsx_session_plan(t->model, &o, &t->plan, &err);
+	if (res)
+		return bst_say_exec_error(res, &err);
+	/* As decided now: by the time of the start there may be a page more. */
+	t->besides = besides;
+	t->announced = besides + t->plan.bytes;
+	if (t->announced < peak)
+		t->announced = peak;
+	return BST_EXIT_OK;
 }
 
 /* ---- Beginning and end --------------------------------------------------- */
@@ -105,9 +142,7 @@ int bst_talker_open(struct bst_talker *t, const char *path)
 int bst_talker_start(struct bst_talker *t,
 		     const struct bst_talker_options *options)
 {
-	const struct bsx_session_options o = { options->n_threads,
-					       options->n_context,
-					       is_interrupted };
+	struct bsx_session_options o = session_options(options, t->besides);
 	uint32_t n_vocab = bsx_model_facts(t->model)->n_vocab;
 	struct bsx_error err;
 	enum bsx_result res;

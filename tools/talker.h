@@ -34,6 +34,8 @@ struct bst_talker {
 	uint32_t *held; /* the session's tokens; owned */
 	size_t n_held;
 	uint32_t n_context;
+	struct bsx_plan plan;
+	uint64_t besides; /* bytes, of 'announced': not the session's */
 	uint64_t announced; /* bytes */
 };
 
@@ -41,15 +43,18 @@ struct bst_talker_options {
 	unsigned n_threads;
 	uint32_t n_context;
 	struct bsx_sampling sampling;
+	uint64_t budget; /* of all memory; 0: no bound */
+	int streams; /* keep no layer in memory */
 	int with_hash;
 };
 
 /* MODEL as a user names it: a directory, or a file of weights in one. */
 int bst_talker_open(struct bst_talker *t, const char *path);
 
-/* What start() will have taken, in bytes, from what the process has now. */
-uint64_t bst_talker_announce(struct bst_talker *t,
-			     const struct bst_talker_options *options);
+/* Find out what start() will do, and what memory the process will have taken
+ * in all; BST_EXIT_REFUSED: that is more than the budget. */
+int bst_talker_plan(struct bst_talker *t,
+		    const struct bst_talker_options *options);
 int bst_talker_start(struct bst_talker *t,
 		     const struct bst_talker_options *options);
 void bst_talker_close(struct bst_talker *t);

@@ -113,7 +113,8 @@ static void put_chat(const struct bsx_model *m)
 static void put_logits(const struct bsx_model *m, unsigned n_threads)
 {
 	size_t n_vocab = bsx_model_facts(m)->n_vocab, n;
-	struct bsx_session_options o = { .n_threads = n_threads };
+	struct bsx_session_options o = { .n_threads = n_threads,
+					 .budget = UINT64_MAX };
 	struct bsx_session *s;
 	struct bsx_error err;
 	uint32_t *ids;

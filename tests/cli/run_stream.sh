@@ -1,0 +1,118 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# run_stream.sh - `bigsmall run` with fewer layers in memory than there are: the
+# same logits, and no more memory than was announced or allowed
+
+# shellcheck disable=SC1091,SC2154 # lib.sh gives the words used below
+. "$(dirname "$0")/lib.sh"
+
+exec_dir=$here/../exec
+
+# answer MODEL ARGUMENT...
+answer() {
+	model=$1
+	shift
+	run 0 run "$model" "The fox said: 12 geese" --raw --temp 0 --json \
+		-n 12 "$@"
+}
+
+# Each architecture, and what is special about some.
+for name in $(python3 "$exec_dir/tiny.py" --list); do
+	python3 "$exec_dir/tiny.py" "$name" "$name" || fail "tiny.py $name"
+	answer "$name"
+	digest=$(field 'j["logits_sha256"]')
+	is "$name: layers in memory" 3 "$(field 'j["layers_in_memory"]')"
+	answer "$name" --stream -j 3
+	is "$name: streamed" "$digest" "$(field 'j["logits_sha256"]')"
+	is "$name: layers in memory" 0 "$(field 'j["layers_in_memory"]')"
+done
+
+# A model of 24 layers of 9.4 MB, of the same random bytes again and again.
+python3 - "$exec_dir" <<'END' || fail "the large model could not be made"
+import json
+import random
+import struct
+import sys
+
+sys.path.insert(0, sys.argv[1])
+import tiny
+
+tiny.BASE.update(hidden_size=640, num_hidden_layers=24, num_attention_heads=10,
+                 num_key_value_heads=5, intermediate_size=1792)
+size, tok = tiny.tokenizer()
+config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama",
+          "vocab_size": size, "eos_token_id": size - 1, **tiny.BASE}
+rng = random.Random(1)
+noise = tiny.pack([rng.gauss(0, 0.04) for _ in range(100000)], "BF16")
+header, off, pieces = {}, 0, []
+for name, shape, _ in tiny.llama_tensors(config):
+    n = 2
+    for length in shape:
+        n *= length
+    start = rng.randrange(1000) * 2
+    pieces.append((start, n))
+    header[name] = {"dtype": "BF16", "shape": shape,
+                    "data_offsets": [off, off + n]}
+    off += n
+text = json.dumps(header).encode()
+with open("llama/model.safetensors", "wb") as out:
+    out.write(struct.pack("<Q", len(text)) + text)
+    for start, n in pieces:
+        data = noise[start:] + noise * (n // len(noise) + 1)
+        out.write(data[:n])
+json.dump(config, open("llama/config.json", "w"))
+END
+mv llama large
+answer large
+digest=$(field 'j["logits_sha256"]')
+is "in memory" "24 True" "$(field \
+	'j["layers_in_memory"], j["measured_bytes"] > 220 << 20' |
+	tr -d '(,)')"
+answer large --stream
+is "streamed" "$digest" "$(field 'j["logits_sha256"]')"
+is "memory when streamed" True "$(field \
+	'j["measured_bytes"] <= j["announced_bytes"] < 80 << 20')"
+answer large --budget 150M -j 1
+is "within 150M" "$digest" "$(field 'j["logits_sha256"]')"
+is "memory within 150M" True "$(field \
+	'100 << 20 < j["measured_bytes"] <= j["announced_bytes"] <= 150 << 20')"
+is "layers within 150M" True "$(field '6 < j["layers_in_memory"] < 16')"
+says ' of 24 layers in memory, the others (.* MB) read anew'
+answer large --budget 1G
+is "within 1G" 24 "$(field 'j["layers_in_memory"]')"
+run 4 run large "a b" --raw -n 12 --budget 40M
+says 'and there is room for'
+run 4 run large "a b" --raw -n 12 --budget 1M
+says 'before any weights'
+run 2 run large "a b" --raw --budget 0
+
+# A file that is cut while it is read: said, and no answer.
+run 0 run large "a b" --raw --temp 0 --stream --json -n 2
+cp large/model.safetensors whole
+: >"$log/fifo.out"
+"$bigsmall" run large "a b" --raw --temp 0 --stream -n 500 >"$log/fifo.out" \
+	2>"$log/err" &
+pid=$!
+until [ -s "$log/fifo.out" ] || ! kill -0 $pid 2>/dev/null; do
+	:
+done
+truncate -s 100M large/model.safetensors
+wait $pid
+is "exit when the file is cut" 1 $?
+says 'model.safetensors ends too early'
+
+# Stopped between two tokens, it ends at once.
+cp whole large/model.safetensors
+: >"$log/fifo.out"
+"$bigsmall" run large "a b" --raw --temp 0 --stream -n 500 >"$log/fifo.out" \
+	2>"$log/err" &
+pid=$!
+until [ -s "$log/fifo.out" ] || ! kill -0 $pid 2>/dev/null; do
+	:
+done
+kill -TERM $pid
+wait $pid
+is "exit when interrupted" 130 $?
+says 'interrupted'
+finish
