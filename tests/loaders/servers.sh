@@ -18,5 +18,10 @@ for dtype in f32 bf16; do
 		all_once "$dtype $way" "store-$dtype" -- \
 			"$python" "$here/servers_load.py" "$way" "$dtype" mnt
 	done
+	# What was dropped need not have stayed anywhere, decoded.
+	mount_store "$work/store-$dtype" "$work/mnt"
+	check "$dtype dropped" \
+		"$python" "$here/servers_load.py" dropped "$dtype" mnt
+	unmount "$work/mnt"
 done
 finish
