@@ -311,7 +311,7 @@ static int read_copy(struct bsfs_worker *w, struct bsfs_vfile *f,
 				   pieces, BSFS_PIECES_MAX, &covered);
 		err = load_pieces(w, f, pieces, n);
 		for (i = 0; i < n && !err; i++) {
-			w->n_read[i] = pieces[i].len;
+			w->n_read[i] = w->is_direct ? 0 : pieces[i].len;
 			memcpy(dst,
 			       bsfs_entry_bytes(w->pins[i]) + pieces[i].skip,
 			       pieces[i].len);
@@ -420,7 +420,7 @@ static int read_in_place(struct bsfs_worker *w, struct bsfs_vfile *f,
 		w->iov[i].iov_base =
 			bsfs_entry_bytes(w->pins[i]) + pieces[i].skip;
 		w->iov[i].iov_len = pieces[i].len;
-		w->n_read[i] = pieces[i].len;
+		w->n_read[i] = w->is_direct ? 0 : pieces[i].len;
 	}
 	w->n_iov = n;
 	return 0;
@@ -440,7 +440,8 @@ static int use_copy(struct bsfs_worker *w, size_t len)
 }
 
 int bsfs_worker_read(struct bsfs_worker *w, struct bsfs_vfile *f,
-		     const struct bs_member *m, uint64_t off, size_t len)
+		     const struct bs_member *m, uint64_t off, size_t len,
+		     int is_direct)
 {
 	struct bsfs_piece pieces[BSFS_PIECES_MAX];
 	size_t covered;
@@ -448,6 +449,7 @@ int bsfs_worker_read(struct bsfs_worker *w, struct bsfs_vfile *f,
 	int err;
 
 	assert(len <= BSFS_READ_MAX && off + len <= m->size);
+	w->is_direct = is_direct;
 	n = bsfs_vfile_cut(f, m, off, len, pieces, BSFS_PIECES_MAX, &covered);
 	if (covered == len)
 		err = read_in_place(w, f, pieces, n);

@@ -27,8 +27,9 @@ struct bsfs_worker {
 	struct bsfs_loader loader;
 	uint8_t *copy; /* [BSFS_READ_MAX], or NULL: never needed; owned */
 	struct bsfs_entry *pins[BSFS_PIECES_MAX];
-	uint32_t n_read[BSFS_PIECES_MAX]; /* bytes answered of each */
+	uint32_t n_read[BSFS_PIECES_MAX]; /* bytes of each, for the kernel */
 	unsigned n_pins;
+	int is_direct; /* the kernel keeps none */
 };
 
 /* Make the workers, one a thread.  0 or -errno; s->decoder is set. */
@@ -47,9 +48,11 @@ void bsfs_worker_put(struct bsfs_worker *w);
 /*
  * Decode [off, off + len) of the file 'm' of 'f', at most BSFS_READ_MAX bytes and
  * within its size, into w->iov.  0 or -errno (-EIO: damaged, noted as a problem).
+ * 'is_direct': the kernel keeps nothing of it, so the cache does.
  */
 int bsfs_worker_read(struct bsfs_worker *w, struct bsfs_vfile *f,
-		     const struct bs_member *m, uint64_t off, size_t len);
+		     const struct bs_member *m, uint64_t off, size_t len,
+		     int is_direct);
 
 /* Read up to 'len' bytes of a file that is shown as it is; fewer at its end. */
 int bsfs_worker_pread(struct bsfs_worker *w, int fd, uint64_t off, size_t len);

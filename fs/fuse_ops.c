@@ -546,7 +546,7 @@ static void reply_error(fuse_req_t req, int err)
 }
 
 static void read_model(fuse_req_t req, const struct bsfs_handle *h,
-		       uint64_t off, size_t size)
+		       uint64_t off, size_t size, int is_direct)
 {
 	struct bsfs_session *s = session_of(req);
 	struct bsfs_worker *w;
@@ -560,7 +560,7 @@ static void read_model(fuse_req_t req, const struct bsfs_handle *h,
 		size = (size_t)(h->member.size - off);
 	bsfs_reader_note(s, h->reader, off, size);
 	w = bsfs_worker_get(s);
-	err = bsfs_worker_read(w, h->vfile, &h->member, off, size);
+	err = bsfs_worker_read(w, h->vfile, &h->member, off, size, is_direct);
 	/* The reply may be what its reader waits for to close the file. */
 	if (w->loader.n_again)
 		bsfs_reader_again(s, h->reader, off);
@@ -621,7 +621,8 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	if (size > BSFS_READ_MAX)
 		size = BSFS_READ_MAX; /* never: INIT said so */
 	if (h->vfile)
-		read_model(req, h, (uint64_t)off, size);
+		read_model(req, h, (uint64_t)off, size,
+			   (fi->flags & O_DIRECT) != 0);
 	else if (h->fd >= 0)
 		read_plain(req, h->fd, (uint64_t)off, size);
 	else
