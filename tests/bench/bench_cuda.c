@@ -386,7 +386,9 @@ int main(int argc, char **argv)
 		perror(argv[optind]);
 		return 3;
 	}
-	b.src = (struct bs_source){ source_pread, &fd, (uint64_t)st.st_size };
+	b.src = (struct bs_source){ .pread = source_pread,
+				    .ctx = &fd,
+				    .size = (uint64_t)st.st_size };
 	cuda(cudaStreamCreate(&b.stream));
 	check(bs_archive_open(&b.ar, &b.src, &err), &err);
 	load(&b);

@@ -6,14 +6,14 @@
 
 . "$(dirname "$0")/lib.sh"
 
-need_corpus
-for name in minilm-l6-v2-bf16-rounded minilm-l6-v2-f32 whisper-tiny-f16; do
-	"$bigsmall" compress -o "$name.bs" "$corpus/$name.safetensors" \
+need_weights bf16 f16 f32
+for dtype in bf16 f16 f32; do
+	"$bigsmall" compress -o "$dtype.bs" "plain/$dtype.safetensors" \
 		>compress.log 2>&1 || {
 		cat compress.log
-		die "bigsmall compress $name.safetensors"
+		die "bigsmall compress plain/$dtype.safetensors"
 	}
-	check "$name" "$bin/test_cuda" "$name.bs"
-	grep -q '[1-9][0-9]* chunks' out || fail "$name has no chunks"
+	check "$dtype" "$bin/test_cuda" "$dtype.bs"
+	grep -q '[1-9][0-9]* chunks' out || fail "$dtype has no chunks"
 done
 finish
