@@ -5,10 +5,10 @@
  * Figures are for the AVX-512 kernels and trained bf16 weights; of what each
  * choice costs and gains docs/codec.md has more.
  *
- * Inference has one table a tensor: without contexts a third more elements are
+ * Inference has one table a tensor: without contexts a sixth more elements are
  * decoded in the same time, and 128 KiB are the least that a small random read
  * decodes.  Storage has up to 16 tables of 12 bits, chunks of 512 KiB, and columns
- * clustered by what their values are: it decodes three quarters as fast.  (With
+ * clustered by what their values are: it decodes four fifths as fast.  (With
  * 32, which vectors cannot find by 16 bits, a fifth slower, for 0.06 points of
  * f16 and none of bf16; with 32 of 11 bits bf16 takes 0.08 points more.)
  * By default there are 8 tables; several of 12 bits do not fit the first-level
