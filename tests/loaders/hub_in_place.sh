@@ -3,8 +3,8 @@
 #
 # hub_in_place.sh - a Hugging Face cache is compressed in place and mounted over
 # itself: the hub's library and transformers find and load a model by its name,
-# offline and unmodified; its links are in two steps, to blobs that repositories
-# share; unmounted, it is undone
+# unmodified, offline, and online as long as nothing is newer; its links are in
+# two steps, to blobs that repositories share; unmounted, it is undone
 
 . "$(dirname "$0")/lib.sh"
 
@@ -49,6 +49,8 @@ while read -r file; do
 done <files
 HF_HOME=$work/hf check "hub" "$python" "$here/hub_load.py" - \
 	"sentence-transformers/$model" "$corpus/models/$model"
+HF_HOME=$work/hf check "hub, online" "$python" "$here/hub_online.py" \
+	"sentence-transformers/$model" "$rev"
 unmount "$hub"
 
 check "decompress" "$bigsmall" decompress --replace "$hub"
