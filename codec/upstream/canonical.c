@@ -9,7 +9,7 @@
 #include "canonical.h"
 
 #include "../bits.h"
-#include "text.h"
+#include "builder.h"
 
 #include <ctype.h>
 #include <stdlib.h>

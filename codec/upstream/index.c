@@ -10,7 +10,7 @@
 #include "index.h"
 
 #include "../error.h"
-#include "text.h"
+#include "builder.h"
 
 #include <cjson/cJSON.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * text.h - JSON that grows
+ * builder.h - JSON that grows
  */
 
-#ifndef BS_UP_TEXT_H
-#define BS_UP_TEXT_H
+#ifndef BS_UP_BUILDER_H
+#define BS_UP_BUILDER_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -25,4 +25,4 @@ void bs_up_put_number(struct bs_up_text *t, uint64_t v);
  * way. */
 void bs_up_put_string(struct bs_up_text *t, const char *s);
 
-#endif /* BS_UP_TEXT_H */
+#endif /* BS_UP_BUILDER_H */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * text.c - JSON that grows
+ * builder.c - JSON that grows
  */
 
-#include "text.h"
+#include "builder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
