@@ -9,11 +9,12 @@ side of each size at which that program changes its coding.
 
 It needs bigsmall, safetensors, numpy and ml_dtypes.
 """
+import contextlib
 import hashlib
+import io
 import json
 import os
 import struct
-import subprocess
 import sys
 
 os.environ["BIGSMALL_DISABLE_VERSION_CHECK"] = "1"
@@ -291,11 +292,13 @@ def dual_by_hand(path):
 
 
 def run(*args):
-    code = "from bigsmall.cli import main; import sys; sys.exit(main())"
-    done = subprocess.run([sys.executable, "-c", code, *args],
-                          capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"bigsmall {args}: {done.stdout}{done.stderr}")
+    """Its command line, in this process: importing it takes seconds."""
+    from bigsmall import cli
+    sys.argv = ["bigsmall", *args]
+    with contextlib.redirect_stdout(io.StringIO()):
+        code = cli.main()
+    if code:
+        sys.exit(f"bigsmall {args}: exit {code}")
 
 
 def shards(out):
