@@ -6,7 +6,7 @@
 #ifndef BSX_BLOCK_H
 #define BSX_BLOCK_H
 
-#include "resident.h"
+#include "holding.h"
 #include "team.h"
 
 /* Tokens that go through a layer together: 16 tiles of the widest kernel. */

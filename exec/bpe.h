@@ -8,7 +8,7 @@
 
 #include "fault.h"
 #include "table.h"
-#include "text.h"
+#include "utf8.h"
 
 struct bsx_merge {
 	uint32_t left, right; /* tokens; left BSX_NONE: free */

@@ -10,7 +10,7 @@
 #define BSX_CHAT_H
 
 #include "fault.h"
-#include "text.h"
+#include "utf8.h"
 
 enum bsx_chat_form {
 	BSX_CHAT_UNKNOWN, /* there is one, of a form that is not known */

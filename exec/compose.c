@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <utf8proc.h>
 
-#include "text.h"
+#include "utf8.h"
 
 bool bsx_text_add_composed(struct bsx_text *t, const char *s, size_t len)
 {

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "disk.h"
-#include "load.h"
+#include "layer.h"
 
 /* A model that does not say how it is meant to be sampled is not. */
 static const struct bsx_sampling greedy = { .top_p = 1 };

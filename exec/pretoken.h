@@ -7,7 +7,7 @@
 #define BSX_PRETOKEN_H
 
 #include "fault.h"
-#include "text.h"
+#include "utf8.h"
 
 /* ---- Patterns ------------------------------------------------------------ */
 

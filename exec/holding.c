@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * resident.c - weights that stay, and weights that pass by
+ * holding.c - weights that stay, and weights that pass by
  *
  * Those that stay are in one mapping, in huge pages where the kernel has them:
  * each token passes over all of it.  A reader thread goes round and round the
@@ -8,7 +8,7 @@
  * at the first layer, and what was read for another is let go.
  */
 
-#include "resident.h"
+#include "holding.h"
 
 #include <pthread.h>
 #include <signal.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * text.h - growing bytes and lists of tokens, and UTF-8
+ * utf8.h - growing bytes and lists of tokens, and UTF-8
  */
 
-#ifndef BSX_TEXT_H
-#define BSX_TEXT_H
+#ifndef BSX_UTF8_H
+#define BSX_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,4 +49,4 @@ bool bsx_text_add_composed(struct bsx_text *t, const char *s, size_t len);
 /* White space as Unicode has it. */
 bool bsx_is_space(uint32_t c);
 
-#endif /* BSX_TEXT_H */
+#endif /* BSX_UTF8_H */

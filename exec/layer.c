@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * load.c - reading the tensors of a layer to where the kernels find them
+ * layer.c - reading the tensors of a layer to where the kernels find them
  */
 
-#include "load.h"
+#include "layer.h"
 
 #include <stdio.h>
 #include <stdlib.h>

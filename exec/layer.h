@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * load.h - a layer's weights, from the files to memory
+ * layer.h - a layer's weights, from the files to memory
  */
 
-#ifndef BSX_LOAD_H
-#define BSX_LOAD_H
+#ifndef BSX_LAYER_H
+#define BSX_LAYER_H
 
 #include "engine.h"
 #include "nn.h"
@@ -33,4 +33,4 @@ enum bsx_result bsx_part_load(const struct bsx_model *m, uint32_t i,
 			      uint8_t *to, bool once, bool (*stop)(void),
 			      struct bsx_part *ret, struct bsx_error *err);
 
-#endif /* BSX_LOAD_H */
+#endif /* BSX_LAYER_H */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * resident.h - which weights are in memory, and the others when their turn
+ * holding.h - which weights are in memory, and the others when their turn
  * comes
  */
 
-#ifndef BSX_RESIDENT_H
-#define BSX_RESIDENT_H
+#ifndef BSX_HOLDING_H
+#define BSX_HOLDING_H
 
-#include "load.h"
+#include "layer.h"
 
 /*
  * What is outside of layers and the first n_kept layers stay.  The others are
@@ -49,4 +49,4 @@ enum bsx_result bsx_resident_get(struct bsx_resident *r, uint32_t i,
 				 struct bsx_error *err);
 void bsx_resident_put(struct bsx_resident *r, uint32_t i);
 
-#endif /* BSX_RESIDENT_H */
+#endif /* BSX_HOLDING_H */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * text.c - growing bytes and lists of tokens, and UTF-8
+ * utf8.c - growing bytes and lists of tokens, and UTF-8
  */
 
-#include "text.h"
+#include "utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
