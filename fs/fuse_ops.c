@@ -558,7 +558,7 @@ static void read_model(fuse_req_t req, const struct bsfs_handle *h,
 	}
 	if (size > h->member.size - off)
 		size = (size_t)(h->member.size - off);
-	bsfs_reader_note(s, h->reader, off, size);
+	bsfs_reader_note(s, h->reader, off, size, is_direct);
 	w = bsfs_worker_get(s);
 	err = bsfs_worker_read(w, h->vfile, &h->member, off, size, is_direct);
 	/* The reply may be what its reader waits for to close the file. */

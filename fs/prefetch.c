@@ -211,14 +211,17 @@ static void tell_pusher(struct bsfs_prefetch *p)
 }
 
 void bsfs_reader_note(struct bsfs_session *s, struct bsfs_reader *r,
-		      uint64_t off, uint64_t len)
+		      uint64_t off, uint64_t len, int is_direct)
 {
 	struct bsfs_prefetch *p = s->prefetch;
+	struct bsfs_stream *st;
 
 	if (!r)
 		return;
 	pthread_mutex_lock(&p->lock);
-	bsfs_streams_note(&p->streams, r, r->member.size, off, len, now_ms());
+	st = bsfs_streams_note(&p->streams, r, r->member.size, off, len,
+			       now_ms());
+	st->is_direct = is_direct;
 	wake(p);
 	tell_pusher(p);
 	pthread_mutex_unlock(&p->lock);
@@ -493,7 +496,7 @@ static struct bsfs_reader *take_push(struct bsfs_prefetch *p, unsigned i,
 	struct bsfs_reader *r = NULL;
 
 	pthread_mutex_lock(&p->lock);
-	if (st->file && !p->is_stopping) {
+	if (st->file && !st->is_direct && !p->is_stopping) {
 		*ret_at = push_from(st);
 		if (*ret_at < st->loaded) {
 			r = st->file;

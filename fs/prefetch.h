@@ -35,9 +35,9 @@ struct bsfs_reader *bsfs_reader_open(struct bsfs_session *s,
 				     const struct bs_member *m);
 void bsfs_reader_close(struct bsfs_session *s, struct bsfs_reader *r);
 
-/* [off, off + len) is asked for. */
+/* [off, off + len) is asked for.  'is_direct': past the kernel's cache. */
 void bsfs_reader_note(struct bsfs_session *s, struct bsfs_reader *r,
-		      uint64_t off, uint64_t len);
+		      uint64_t off, uint64_t len, int is_direct);
 
 /* What stands at 'off' was decoded before, and was not there any more. */
 void bsfs_reader_again(struct bsfs_session *s, struct bsfs_reader *r,

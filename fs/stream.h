@@ -30,6 +30,7 @@ struct bsfs_stream {
 	unsigned n_unfilled; /* jumps whose gap was not read */
 	int is_down; /* it goes down */
 	int is_again; /* what it reads was decoded, and is gone */
+	int is_direct; /* the kernel keeps nothing of it; the caller's */
 };
 
 struct bsfs_streams {

@@ -122,6 +122,15 @@ at_least "shards: ahead" $((n_mib / 8)) "$(stat_of prefetches)"
 is "streams of closed files" 0 "$(stat_of streams)"
 end_mount
 
+# who reads past the kernel's cache has no use for what is put there
+begin_mount -o readahead=128k,threads=2,cache=128M
+dd if=mnt/m.safetensors bs=1M iflag=direct 2>err | cmp - orig/m.safetensors ||
+	fail "direct: $(cat err)"
+at_least "direct: ahead" $((n_mib / 8)) "$(stat_of prefetches)"
+is "direct: decoded again" 0 "$(stat_of redecodes)"
+is "direct: pushed" 0 "$(stat_of pushed_bytes)"
+end_mount
+
 # a chunk for each place, and those of the header
 begin_mount -o readahead=128k,threads=2,cache=128M
 python3 reads.py random mnt/m.safetensors orig/m.safetensors ||
@@ -172,10 +181,10 @@ undo() {
 if ! is_sanitized && mkdir "$group" 2>/dev/null &&
 	echo $((96 << 20)) >"$group/$limit" 2>/dev/null; then
 	begin_mount -o readahead=128k,threads=2,cache=40M
+	before=$(stat_of prefetch_max_bytes)
 	echo "$daemon" >"$group/cgroup.procs"
 	python3 reads.py pread mnt/m.safetensors orig/m.safetensors ||
 		fail "in a group: see above"
-	before=$(stat_of prefetch_max_bytes)
 	echo $((64 << 20)) >"$group/$limit"
 	python3 reads.py half mnt/shard1.safetensors \
 		orig/shard1.safetensors || fail "in a group: see above"
