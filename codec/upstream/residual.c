@@ -10,6 +10,7 @@
 #include "../bits.h"
 #include "int4.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,27 @@ static uint16_t round_to_bf16(float f)
 	return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+/*
+ * r of a and b, as the x86-64 that these files were made on has it, operands in
+ * that order: the first NaN goes through, made quiet, and one that comes of none
+ * is negative.  On other machines, and by what compilers may swap, its sign is
+ * another.
+ */
+static float with_nan(float r, float a, float b)
+{
+	uint32_t bits = 0xffc00000;
+
+	if (!isnan(r))
+		return r;
+	if (isnan(a))
+		memcpy(&bits, &a, sizeof(bits));
+	else if (isnan(b))
+		memcpy(&bits, &b, sizeof(bits));
+	bits |= 0x00400000;
+	memcpy(&r, &bits, sizeof(r));
+	return r;
+}
+
 static enum bs_result add_and_flip(const struct residual *d,
 				   struct bs_up_run *r, struct scratch *s,
 				   size_t n, uint8_t *dst)
@@ -65,9 +87,10 @@ static enum bs_result add_and_flip(const struct residual *d,
 	for (i = 0; i < n && !res; i++) {
 		float scale = float_of(bs_up_int4_scale(&d->fast, s->pos + i));
 		float v = (float)((int)s->values[i] - INT4_ZERO);
-		uint16_t w = round_to_bf16(v * scale);
+		uint16_t w = round_to_bf16(with_nan(v * scale, v, scale));
+		float a = float_of(w), b = float_of(s->words[0][i]);
 
-		w = round_to_bf16(float_of(w) + float_of(s->words[0][i]));
+		w = round_to_bf16(with_nan(a + b, a, b));
 		put_u16(dst + 2 * i, w ^ s->words[1][i]);
 	}
 	return res;
