@@ -51,7 +51,7 @@ is "files left by decompress" "" "$(ls -A small)"
 
 # what fits still fits, also after such a failure
 model tiny.safetensors 100
-run 3 compress m.safetensors tiny.safetensors -o small/
+run 3 compress -j 1 m.safetensors tiny.safetensors -o small/
 is "files after both" tiny.bs "$(ls -A small)"
 echo mine >small/m.bs
 run 3 compress m.safetensors --force -o small/
