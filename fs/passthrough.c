@@ -5,7 +5,8 @@
  * libfuse knows passthrough from 3.17 on, which no stable Debian had in 2025.  So
  * we stand between it and the device: INIT's answer and those of backed opens
  * get what libfuse would add.  An answer is written by the thread that gave it
- * to libfuse, which is how they are told apart.
+ * to libfuse, which is how they are told apart.  Every mount reads requests through
+ * us: see read_request().
  *
  * The structures are the kernel's include/uapi/linux/fuse.h (7.40).
  */
@@ -91,6 +92,10 @@ static ssize_t read_request(int fd, void *buf, size_t len, void *userdata)
 	struct init_in init;
 	struct in_header h;
 
+	/* The mount ended while a request was being read: the end, too, of
+	 * which libfuse makes an error. */
+	if (n < 0 && errno == ECONNABORTED)
+		errno = ENODEV;
 	if (n < (ssize_t)(sizeof(h) + sizeof(init)))
 		return n;
 	memcpy(&h, buf, sizeof(h));
@@ -143,7 +148,7 @@ static ssize_t write_answer(int fd, struct iovec *iov, int n, void *userdata)
 	return writev(fd, iov, n);
 }
 
-int bsfs_passthrough_ask(struct bsfs_session *s)
+int bsfs_device_attach(struct bsfs_session *s)
 {
 	static const struct fuse_custom_io io = { .read = read_request,
 						  .writev = write_answer };

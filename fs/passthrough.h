@@ -16,10 +16,11 @@
 struct fuse_file_info;
 struct fuse_req;
 
-/* Between mounting and the loop: ask for it in the INIT to come.  0 or -errno. */
-int bsfs_passthrough_ask(struct bsfs_session *s);
+/* Between mounting and the loop: stand between libfuse and the device.  0 or
+ * -errno. */
+int bsfs_device_attach(struct bsfs_session *s);
 
-/* op_init() is about to return. */
+/* op_init() is about to return: ask for it in INIT's answer. */
 void bsfs_passthrough_init(struct bsfs_session *s);
 
 /* Whether the kernel has agreed: from INIT on. */

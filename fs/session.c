@@ -408,8 +408,8 @@ static int mount_session(struct bsfs_session *s)
 		fuse_session_destroy(s->fuse);
 		s->fuse = NULL;
 		err = -EIO;
-	} else if (s->resident) {
-		err = bsfs_passthrough_ask(s);
+	} else {
+		err = bsfs_device_attach(s);
 	}
 out:
 	fuse_opt_free_args(&args);
