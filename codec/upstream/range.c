@@ -109,60 +109,8 @@ static UP_INLINE void step(struct cursor *c, size_t i, int is_whole)
 	c->p += 4 * is_short;
 }
 
-static UP_INLINE void four(struct bs_up_lane *const *l, uint16_t *const *dst,
-			   size_t n, int is_whole)
-{
-	struct cursor a, b, c, d;
-	size_t i;
-
-	load(&a, l[0], dst[0]);
-	load(&b, l[1], dst[1]);
-	load(&c, l[2], dst[2]);
-	load(&d, l[3], dst[3]);
-	for (i = 0; i < n; i++) {
-		step(&a, i, is_whole);
-		step(&b, i, 0);
-		step(&c, i, 0);
-		step(&d, i, 0);
-	}
-	store(&a, l[0]);
-	store(&b, l[1]);
-	store(&c, l[2]);
-	store(&d, l[3]);
-}
-
-void bs_up_range_4(struct bs_up_lane *const *l, uint16_t *const *dst, size_t n)
-{
-	four(l, dst, n, 0);
-}
-
-void bs_up_range_4_whole(struct bs_up_lane *const *l, uint16_t *const *dst,
-			 size_t n)
-{
-	four(l, dst, n, 1);
-}
-
-static UP_INLINE void one(struct bs_up_lane *l, uint16_t *dst, size_t n,
-			  int is_whole)
-{
-	struct cursor a;
-	size_t i;
-
-	load(&a, l, dst);
-	for (i = 0; i < n; i++)
-		step(&a, i, is_whole);
-	store(&a, l);
-}
-
-void bs_up_range_1(struct bs_up_lane *l, uint16_t *dst, size_t n)
-{
-	one(l, dst, n, 0);
-}
-
-void bs_up_range_1_whole(struct bs_up_lane *l, uint16_t *dst, size_t n)
-{
-	one(l, dst, n, 1);
-}
+#define NAME(x) bs_up_range_##x
+#include "steps.h"
 
 void bs_up_range_dry(struct bs_up_lane *l, uint16_t *dst, size_t n)
 {
