@@ -8,11 +8,8 @@
 #ifdef __x86_64__
 
 #include "../model.h"
+#include "avx2.h"
 
-#include <immintrin.h>
-
-#define AVX2 __attribute__((target("avx2")))
-#define INLINE static inline __attribute__((always_inline)) AVX2
 #define VECTOR 16
 
 INLINE void sum_vector(uint16_t *q, const uint8_t *columns, __m256i row)

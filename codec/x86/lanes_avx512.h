@@ -24,6 +24,7 @@
 
 #include "../rans.h"
 #include "avx512.h"
+#include "slots.h"
 
 /* The constants of one plane.  'wide' is one wherever these are used: there
  * are more than 2^16 slots. */
@@ -66,17 +67,6 @@ INLINE void put_indices(struct indices *ret, const struct plane *p, __m512i x,
 	_mm256_store_si256((__m256i *)(void *)ret->of, slot);
 	/* Or clang takes the indices out of the vector after all. */
 	__asm__ volatile("" : "+m"(*(uint64_t(*)[4])ret->of));
-}
-
-/* Four slots by a number of four indices. */
-INLINE __m128i look_up_4(const bs_slot *slots, uint64_t i)
-{
-	__m128i lo = _mm_cvtsi32_si128((int)slots[(uint16_t)i]);
-	__m128i hi = _mm_cvtsi32_si128((int)slots[(uint16_t)(i >> 32)]);
-
-	lo = _mm_insert_epi32(lo, (int)slots[(uint32_t)i >> 16], 1);
-	hi = _mm_insert_epi32(hi, (int)slots[i >> 48], 1);
-	return _mm_unpacklo_epi64(lo, hi);
 }
 
 INLINE __m256i look_up_8(const bs_slot *slots, const uint64_t *of)

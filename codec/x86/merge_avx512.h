@@ -33,20 +33,6 @@ struct move {
 /* Operations on lanes of 'unit' bytes, where a byte is what its neighbours'
  * bits are masked off from.  'unit' is a constant wherever these are used. */
 
-INLINE __m512i broadcast(uint64_t v, unsigned unit)
-{
-	switch (unit) {
-	case 1:
-		return _mm512_set1_epi8((char)v);
-	case 2:
-		return _mm512_set1_epi16((short)v);
-	case 4:
-		return _mm512_set1_epi32((int)v);
-	default:
-		return _mm512_set1_epi64((long long)v);
-	}
-}
-
 INLINE __m512i widen(const uint8_t *entry, unsigned unit)
 {
 	const void *p = entry;

@@ -11,11 +11,7 @@
 
 #include "../bits.h"
 #include "../plane.h"
-
-#include <immintrin.h>
-
-#define AVX2 __attribute__((target("avx2")))
-#define INLINE static inline __attribute__((always_inline)) AVX2
+#include "avx2.h"
 
 #define GROUP 64
 
@@ -32,20 +28,6 @@ struct move {
 
 /* Operations on lanes of 'unit' bytes, where a byte is what its neighbours'
  * bits are masked off from.  'unit' is a constant wherever these are used. */
-
-INLINE __m256i broadcast(uint64_t v, unsigned unit)
-{
-	switch (unit) {
-	case 1:
-		return _mm256_set1_epi8((char)v);
-	case 2:
-		return _mm256_set1_epi16((short)v);
-	case 4:
-		return _mm256_set1_epi32((int)v);
-	default:
-		return _mm256_set1_epi64x((long long)v);
-	}
-}
 
 INLINE __m256i widen(const uint8_t *entry, unsigned unit)
 {

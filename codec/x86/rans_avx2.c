@@ -10,12 +10,8 @@
 
 #include "../expand.h"
 #include "../rans.h"
-
-#include <immintrin.h>
-
-#define AVX2 __attribute__((target("avx2,popcnt")))
-#define INLINE static inline __attribute__((always_inline)) AVX2
-#define LEAF static __attribute__((noinline, no_stack_protector)) AVX2
+#include "avx2.h"
+#include "slots.h"
 
 /* The constants of one plane.  'wide' is one wherever these are used: there
  * are more than 2^16 slots. */
@@ -66,17 +62,6 @@ INLINE void put_indices(struct indices *ret, const struct plane *p, __m256i x0,
 	_mm256_store_si256(to, index);
 	/* Or clang takes the indices out of the vector after all. */
 	__asm__ volatile("" : "+m"(*(uint64_t(*)[4])ret->of));
-}
-
-/* Four slots by a number of four indices. */
-INLINE __m128i look_up_4(const bs_slot *slots, uint64_t i)
-{
-	__m128i lo = _mm_cvtsi32_si128((int)slots[(uint16_t)i]);
-	__m128i hi = _mm_cvtsi32_si128((int)slots[(uint16_t)(i >> 32)]);
-
-	lo = _mm_insert_epi32(lo, (int)slots[(uint32_t)i >> 16], 1);
-	hi = _mm_insert_epi32(hi, (int)slots[i >> 48], 1);
-	return _mm_unpacklo_epi64(lo, hi);
 }
 
 /* The slots of the first eight lanes of sixteen, or of the others. */

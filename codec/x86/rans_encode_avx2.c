@@ -11,13 +11,7 @@
 #ifdef __x86_64__
 
 #include "../rans.h"
-
-#include <immintrin.h>
-
-#define AVX2 __attribute__((target("avx2,popcnt")))
-#define INLINE static inline __attribute__((always_inline)) AVX2
-#define LEAF static __attribute__((noinline, no_stack_protector)) AVX2
-
+#include "avx2.h"
 #include "look_up.h"
 
 /* For the words set in m, in order, at the end of eight: which word, as bytes of

@@ -6,8 +6,7 @@
 #ifdef __x86_64__
 
 #include "../tally_loops.h"
-
-#define AVX2 __attribute__((target("avx2")))
+#include "avx2.h"
 
 AVX2 void bs_tally_top_avx2(uint16_t *dst, const void *src, unsigned unit,
 			    size_t n, uint64_t *any, uint64_t *all)
