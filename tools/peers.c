@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@
 
 /* The slowest known takes half of it for the longest file. */
 #define DEADLINE 60.0
+#define REAP_MS 1000 /* for one that has done its work to end */
 #define FILE_FD 3 /* peers.py reads it there */
 
 /* ---- A child ------------------------------------------------------------- */
@@ -164,22 +166,24 @@ static void close_pipes(struct bst_peer_run *run)
 /* The status that a child ends with, which is killed if it does not. */
 static int reap(struct bst_peer_run *run, int is_done)
 {
-	double end = bst_now() + (is_done ? 1 : 0);
+	struct pollfd end = { .fd = -1, .events = POLLIN };
 	int status = 0;
-	pid_t got = 0;
+	pid_t got;
 
 	/* Zero would mean ourselves, to kill(). */
 	if (run->pid <= 0)
 		return 0;
-	while (!got && !bst_is_interrupted() && bst_now() < end) {
-		got = waitpid(run->pid, &status, WNOHANG);
-		if (!got)
-			usleep(1000);
+	if (is_done && !bst_is_interrupted()) {
+		end.fd = pidfd_open(run->pid, 0);
+		poll(&end, 1, REAP_MS);
+		if (end.fd >= 0)
+			close(end.fd);
 	}
 	/* What it started may be there even now. */
 	kill(-run->pid, SIGKILL);
-	while (!got || (got < 0 && errno == EINTR))
+	do {
 		got = waitpid(run->pid, &status, 0);
+	} while (got < 0 && errno == EINTR);
 	run->pid = 0;
 	return status;
 }
