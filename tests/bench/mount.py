@@ -46,6 +46,7 @@ import time
 WAYS = ("pread", "copy", "mmap", "random")
 USER = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
 TICK = os.sysconf("SC_CLK_TCK")
+DEADLINE = 60  # seconds for mounting or unmounting
 
 
 def run(*command, **options):
@@ -135,10 +136,14 @@ class Bench:
         daemon = subprocess.Popen(command, stdout=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL,
                                   stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + DEADLINE
         while not is_mounted(self.mnt):
             if daemon.poll() is not None:
                 sys.exit("mount.py: %s: exit %d" % (command[0],
                                                     daemon.returncode))
+            if time.monotonic() > deadline:
+                daemon.kill()
+                sys.exit("mount.py: %s does not mount" % command[0])
             time.sleep(0.01)
         return daemon
 
@@ -183,9 +188,12 @@ class Bench:
                         path = os.path.join(top, self.name)
             yield path, daemon
         finally:
+            deadline = time.monotonic() + DEADLINE
             while is_mounted(self.mnt):
                 if subprocess.run(["umount", self.mnt],
                                   stderr=subprocess.DEVNULL).returncode:
+                    if time.monotonic() > deadline:
+                        sys.exit("mount.py: %s stays busy" % self.mnt)
                     time.sleep(0.05)
             if daemon:
                 daemon.wait()

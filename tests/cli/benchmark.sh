@@ -245,28 +245,49 @@ fi
 
 # interrupted, while a peer is waited for and while we measure
 python slow 'sleep 600'
+# interrupt WHEN COMMAND...: once it listens, and has started a program (peer) or
+# threads (rounds)
 interrupt() {
 	python3 - "$@" <<'END'
+import os
 import signal
 import subprocess
 import sys
 import time
 
-child = subprocess.Popen(sys.argv[1:], preexec_fn=lambda: signal.signal(
+when = sys.argv[1]
+child = subprocess.Popen(sys.argv[2:], preexec_fn=lambda: signal.signal(
     signal.SIGINT, signal.SIG_DFL))
-# not before it listens
-while True:
+
+
+def parent(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return int(f.read().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def is_there():
     with open(f"/proc/{child.pid}/status") as f:
-        caught = [line.split()[1] for line in f if line[:7] == "SigCgt:"]
-    if child.poll() is not None or int(caught[0], 16) >> 1 & 1:
-        break
+        status = dict(line.rstrip().split(":", 1) for line in f)
+    if not int(status["SigCgt"], 16) >> 1 & 1:
+        return False
+    if when == "rounds":
+        return int(status["Threads"]) > 1
+    return any(parent(pid) == child.pid for pid in os.listdir("/proc")
+               if pid.isdigit())
+
+
+deadline = time.monotonic() + 60
+while child.poll() is None and not is_there():
+    assert time.monotonic() < deadline, "it does not begin"
     time.sleep(0.01)
-time.sleep(0.3)
 child.send_signal(signal.SIGINT)
 sys.exit(child.wait(60))
 END
 }
-interrupt "$bigsmall" benchmark m.safetensors --python ./slow \
+interrupt peer "$bigsmall" benchmark m.safetensors --python ./slow \
 	>"$log/out" 2>"$log/err"
 is "exit in a peer" 130 $?
 says "interrupted"
@@ -283,7 +304,7 @@ sys.exit(subprocess.call(sys.argv[1:], preexec_fn=lambda: signal.signal(
 is "exit in a turn of a peer" 130 $?
 says "interrupted"
 truncate -s 200M big
-interrupt "$bigsmall" benchmark -j 2 big >"$log/out" 2>"$log/err"
+interrupt rounds "$bigsmall" benchmark -j 2 big >"$log/out" 2>"$log/err"
 is "exit while measuring" 130 $?
 says "interrupted"
 [ ! -s "$log/out" ] || fail "a table of what was interrupted"
