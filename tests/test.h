@@ -144,4 +144,21 @@ static inline struct bs_source memory_source(struct memory *m)
 	return src;
 }
 
+/* A file's bytes, the caller's to free; the test fails where it has none. */
+static inline struct memory memory_load(const char *path)
+{
+	struct memory m = { 0 };
+	uint8_t buf[65536];
+	FILE *f = fopen(path, "rb");
+	size_t n;
+
+	if (!f)
+		fail_msg("%s cannot be opened", path);
+	while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
+		memory_pwrite(&m, buf, n, m.len);
+	assert_false(ferror(f));
+	fclose(f);
+	return m;
+}
+
 #endif /* BS_TEST_H */

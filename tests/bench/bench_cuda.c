@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "bigsmall_cuda.h"
+#include "source.h"
 
 #define MAX_ROUNDS 101
 
@@ -74,23 +75,6 @@ static void check(enum bs_result res, const struct bs_error *err)
 	if (res)
 		die(res == BS_ERR_IO || res == BS_ERR_NOMEM ? 3 : 1,
 		    err && err->text[0] ? err->text : bs_result_text(res));
-}
-
-static int source_pread(void *ctx, void *buf, size_t len, uint64_t off)
-{
-	uint8_t *dst = buf;
-	int fd = *(int *)ctx;
-
-	while (len) {
-		ssize_t n = pread(fd, dst, len, (off_t)off);
-
-		if (n <= 0)
-			return -5; /* EIO; the file ended early or failed */
-		dst += n;
-		off += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
 }
 
 static void *alloc(size_t n, size_t len)

@@ -33,6 +33,7 @@
 #include "bigsmall.h"
 #include "checksum.h"
 #include "kernels.h"
+#include "source.h"
 
 #define MAX_ROUNDS 101
 #define MAX_THREADS 64
@@ -69,23 +70,6 @@ static double cpu_seconds(void)
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
 	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
-}
-
-static int source_pread(void *ctx, void *buf, size_t len, uint64_t off)
-{
-	unsigned char *dst = buf;
-	int fd = *(int *)ctx;
-
-	while (len) {
-		ssize_t n = pread(fd, dst, len, (off_t)off);
-
-		if (n <= 0)
-			return -5; /* EIO; the file ended early or failed */
-		dst += n;
-		off += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
 }
 
 static void *alloc(size_t len)

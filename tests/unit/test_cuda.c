@@ -374,23 +374,15 @@ static void test_plain(void **state)
  * decoded. */
 static unsigned compare_file(const char *path)
 {
-	struct memory m = { 0 };
-	struct bs_source src;
+	struct memory m = memory_load(path);
+	struct bs_source src = memory_source(&m);
 	struct bs_archive *ar;
 	struct bs_model *model = NULL;
 	struct bs_page *page = NULL;
 	uint64_t blob_no = UINT64_MAX, page_no = UINT64_MAX, i;
-	uint8_t *image = NULL, buf[65536];
+	uint8_t *image = NULL;
 	unsigned n_good = 0;
-	FILE *f = fopen(path, "rb");
-	size_t n;
 
-	if (!f)
-		fail_msg("%s cannot be opened", path);
-	while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
-		memory_pwrite(&m, buf, n, m.len);
-	fclose(f);
-	src = memory_source(&m);
 	if (bs_archive_open(&ar, &src, NULL)) {
 		free(m.p);
 		return 0;

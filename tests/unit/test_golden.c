@@ -44,22 +44,6 @@ text_printf(struct text *t, const char *format, ...)
 	text_add(t, line, (size_t)n);
 }
 
-static struct memory load(const char *path)
-{
-	struct memory m = { 0 };
-	uint8_t buf[4096];
-	FILE *f = fopen(path, "rb");
-	size_t n;
-
-	if (!f)
-		fail_msg("%s cannot be opened", path);
-	while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
-		memory_pwrite(&m, buf, n, m.len);
-	assert_false(ferror(f));
-	fclose(f);
-	return m;
-}
-
 /* ---- A container, read whole ------------------------------------------- */
 
 struct reading {
@@ -288,7 +272,7 @@ static void expect_text(const char *stem, const char *end,
 	struct memory want;
 
 	snprintf(path, sizeof(path), "golden/good/%s.%s", stem, end);
-	want = load(path);
+	want = memory_load(path);
 	if (want.len != got->len ||
 	    (want.len && memcmp(want.p, got->p, want.len) != 0))
 		fail_msg("%s differs; read was:\n%s", path,
@@ -305,7 +289,7 @@ static void check_good(const char *stem)
 	enum bs_result res;
 
 	snprintf(path, sizeof(path), "golden/good/%s.bs", stem);
-	m = load(path);
+	m = memory_load(path);
 	res = read_all(&r, &m, stem, &list, &sums);
 	if (res)
 		fail_msg("%s: %s: %s", path, bs_result_name(res), r.err.text);
@@ -355,7 +339,7 @@ static int check_refused(const char *folder, const char *file, const char *want)
 	int is_right;
 
 	snprintf(path, sizeof(path), "golden/%s/%s", folder, file);
-	m = load(path);
+	m = memory_load(path);
 	res = read_all(&r, &m, "x", &list, &sums);
 	is_right = strcmp(bs_result_name(res), want) == 0;
 	if (!is_right)

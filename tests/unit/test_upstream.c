@@ -18,20 +18,10 @@ static struct bs_workspace *ws;
 
 static struct memory load(const char *name)
 {
-	struct memory m = { 0 };
-	char path[PATH_LEN];
-	uint8_t buf[4096];
-	size_t n;
-	FILE *f;
+	char path[PATH_LEN + sizeof(FOLDER)];
 
 	snprintf(path, sizeof(path), "%s/%s", FOLDER, name);
-	f = fopen(path, "rb");
-	if (!f)
-		fail_msg("%s cannot be opened", path);
-	while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
-		memory_pwrite(&m, buf, n, m.len);
-	fclose(f);
-	return m;
+	return memory_load(path);
 }
 
 static int is_container(const struct dirent *d)
