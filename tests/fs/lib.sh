@@ -19,10 +19,11 @@ esac
 bigsmall=$bin/bigsmall
 make_model=$PWD/tests/cli/make_model.py
 make_bundle=$PWD/tests/fs/make_bundle.py
+PYTHONPATH=$PWD/tests/fs # bad_pages.py
 unset NO_COLOR BIGSMALL_CPU
 LC_ALL=C.UTF-8
 PYTHONDONTWRITEBYTECODE=1
-export LC_ALL PYTHONDONTWRITEBYTECODE
+export LC_ALL PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 n_failed=0
 daemon=
