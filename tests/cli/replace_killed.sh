@@ -32,7 +32,8 @@ whole() {
 	done
 }
 
-# cut SIGNAL MS COMMAND: end it after so many milliseconds
+# cut_off SIGNAL MS COMMAND: end it after so many milliseconds; the exit code as
+# a shell has it
 cut_off() {
 	python3 - "$@" <<'END'
 import subprocess, sys, time
@@ -41,9 +42,22 @@ p = subprocess.Popen(command, stdout=subprocess.DEVNULL,
                      stderr=subprocess.DEVNULL)
 time.sleep(int(ms) / 1000)
 p.send_signal(int(sig))
-sys.exit(p.wait() & 255)
+code = p.wait()
+sys.exit(code if code >= 0 else 128 - code)
 END
 }
+
+# How long a whole run takes here; the moments are spread over that.
+took() {
+	python3 - "$@" <<'END'
+import subprocess, sys, time
+began = time.monotonic()
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+print(int((time.monotonic() - began) * 1000) + 1)
+END
+}
+compress_ms=$(took "$bigsmall" compress --replace m -j 2)
+decompress_ms=$(took "$bigsmall" decompress --replace m -j 2)
 
 n_cut=0
 seed=7
@@ -51,10 +65,12 @@ rounds=${BIGSMALL_ROUNDS:-1}
 i=0
 while [ $i -lt $((24 * rounds)) ]; do
 	seed=$(((seed * 1103515245 + 12345) % 2147483648))
-	ms=$((seed % 150))
 	signal=$((i % 2 == 0 ? 9 : 2))
-	way=$((i / 2 % 2))
-	if [ $way -eq 0 ]; then command="compress"; else command="decompress"; fi
+	if [ $((i / 2 % 2)) -eq 0 ]; then
+		command="compress" ms=$((seed % compress_ms))
+	else
+		command="decompress" ms=$((seed % decompress_ms))
+	fi
 	cut_off $signal $ms "$bigsmall" $command --replace m -j 2
 	code=$?
 	[ $code -eq 0 ] || n_cut=$((n_cut + 1))
