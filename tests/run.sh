@@ -32,7 +32,7 @@ build_and_test() {
 			cat "build/$preset.log"
 			exit 1
 		}
-	ctest --test-dir "build/$preset" --output-on-failure \
+	ctest --test-dir "build/$preset" --output-on-failure -j "$jobs" \
 		--no-tests=error "$@"
 }
 
@@ -44,7 +44,7 @@ test_aarch64() {
 	elif sh packaging/deps.sh cross &&
 		sh tests/cross/sysroot.sh build/aarch64; then
 		# Without a name of kernels they are the first table's.
-		build_and_test cross-aarch64 -L 'unit|fuzz' -j "$jobs" \
+		build_and_test cross-aarch64 -L 'unit|fuzz' \
 			-E 'unit/test_(chunk|golden)$'
 	else
 		echo "== cross-aarch64: skipped: its compiler or libraries" \
