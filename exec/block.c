@@ -193,7 +193,7 @@ void bsx_block_fini(struct bsx_block *b)
 #define MAX_PRODUCTS 3
 
 struct product {
-	float *out; /* [n][m->rows] */
+	float *out; /* [n][m->rows], or its stride */
 	const struct bsx_matrix *m;
 	const struct bsx_matrix *bias;
 };
@@ -202,6 +202,7 @@ struct products {
 	struct bsx_block *b;
 	struct product one[MAX_PRODUCTS];
 	unsigned n_products;
+	size_t stride; /* of out; 0: as long as its rows */
 	const float *x;
 	size_t n; /* tokens */
 	size_t step; /* rows an item */
@@ -217,7 +218,7 @@ static void run_product(void *ctx, size_t item, unsigned who)
 	const struct products *p = ctx;
 	const struct product *one;
 	const struct bsx_matrix *m;
-	size_t row, n_rows, t, r;
+	size_t row, n_rows, stride, t, r;
 	unsigned i = 0;
 
 	(void)who;
@@ -227,7 +228,8 @@ static void run_product(void *ctx, size_t item, unsigned who)
 	m = one->m;
 	row = item * p->step;
 	n_rows = m->rows - row < p->step ? m->rows - row : p->step;
-	p->b->k->dot[m->type](one->out + row, m->rows,
+	stride = p->stride ? p->stride : m->rows;
+	p->b->k->dot[m->type](one->out + row, stride,
 			      (const uint8_t *)m->data +
 				      row * m->cols * bsx_type_size(m->type),
 			      m->cols, n_rows, p->x, m->cols, p->n, m->cols);
@@ -235,7 +237,7 @@ static void run_product(void *ctx, size_t item, unsigned who)
 		return;
 	for (t = 0; t < p->n; t++) {
 		const float *bias = (const float *)one->bias->data + row;
-		float *out = one->out + t * m->rows + row;
+		float *out = one->out + t * stride + row;
 
 		for (r = 0; r < n_rows; r++)
 			out[r] += bias[r];
@@ -259,13 +261,14 @@ static void run_products(struct products *p)
 	bsx_team_run(p->b->team, n_items, run_product, p);
 }
 
-void bsx_matmul(struct bsx_block *b, float *out, const struct bsx_matrix *m,
-		const float *x, size_t n)
+void bsx_matmul(struct bsx_block *b, float *out, size_t stride,
+		const struct bsx_matrix *m, const float *x, size_t n)
 {
 	struct products p = {
 		.b = b,
 		.one = { { out, m, NULL } },
 		.n_products = 1,
+		.stride = stride,
 		.x = x,
 		.n = n,
 	};

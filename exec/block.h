@@ -62,8 +62,8 @@ void bsx_block_run(struct bsx_block *b, const struct bsx_part *part,
 void bsx_final_norm(struct bsx_block *b, const struct bsx_part *part,
 		    float *out, const float *x, size_t n);
 
-/* out[t][rows] = m * x[t] for n tokens, over all threads. */
-void bsx_matmul(struct bsx_block *b, float *out, const struct bsx_matrix *m,
-		const float *x, size_t n);
+/* out[t * stride + r] = row r of m * x[t] for n tokens, over all threads. */
+void bsx_matmul(struct bsx_block *b, float *out, size_t stride,
+		const struct bsx_matrix *m, const float *x, size_t n);
 
 #endif /* BSX_BLOCK_H */

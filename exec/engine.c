@@ -152,7 +152,7 @@ enum bsx_result bsx_model_open(struct bsx_model **ret, const char *dir,
 		res = bsx_weights_open(&m->weights, m->dir_fd, file, err);
 	/* All tensors are there, and of the right shape? */
 	for (i = 0; !res && i <= m->hp.n_layers; i++)
-		res = bsx_part_bytes(m, i, &unused, err);
+		res = bsx_part_bytes(m, i, BSX_ALL_SLOTS, &unused, err);
 	if (!res)
 		res = bsx_tokenizer_read(&m->tokenizer, m->dir_fd, err);
 	if (!res)

@@ -111,13 +111,13 @@ struct bsx_session_options {
 	unsigned n_threads;
 	uint32_t n_context; /* tokens there is room for */
 	uint64_t budget; /* bytes that it may take; UINT64_MAX: no bound */
-	bool streams; /* keep no layer in memory */
+	bool streams; /* keep no matrix in memory */
 	bool (*stop)(void); /* asked between layers; NULL: never */
 };
 
 struct bsx_plan {
-	uint32_t n_kept; /* layers in memory; the others are read anew */
-	uint64_t pass_bytes; /* of those, for each pass over the model */
+	uint32_t n_kept; /* layers in memory */
+	uint64_t pass_bytes; /* read anew for each pass, of one token */
 	uint64_t bytes; /* of memory, at most */
 };
 

@@ -17,8 +17,9 @@ struct bsx_session {
 	struct bsx_team *team;
 	struct bsx_block block;
 	float *x; /* [STRETCH][n_embd] */
-	float *last; /* [BSX_BATCH][n_embd] */
+	float *row; /* [n_embd], twice */
 	bool (*stop)(void);
+	bool has_positions;
 	uint32_t n; /* tokens */
 };
 
@@ -30,7 +31,7 @@ static enum bsx_result plan(const struct bsx_model *m,
 {
 	uint64_t rest = bsx_block_bytes(&m->hp, options->n_context,
 					options->n_threads) +
-			(STRETCH + BSX_BATCH) * m->hp.n_embd * sizeof(float);
+			(STRETCH + 2) * m->hp.n_embd * sizeof(float);
 
 	if (rest >= options->budget)
 		return bsx_fail(
@@ -68,6 +69,7 @@ enum bsx_result bsx_session_new(struct bsx_session **ret,
 {
 	struct bsx_session *s = calloc(1, sizeof(*s));
 	struct bsx_holding holding = { 0 };
+	struct bsx_matrix positions = { 0 };
 	enum bsx_result res;
 	uint64_t rest = 0;
 
@@ -76,8 +78,11 @@ enum bsx_result bsx_session_new(struct bsx_session **ret,
 	s->m = m;
 	s->stop = options->stop;
 	s->x = malloc(STRETCH * m->hp.n_embd * sizeof(float));
-	s->last = malloc((size_t)BSX_BATCH * m->hp.n_embd * sizeof(float));
-	res = s->x && s->last ? BSX_OK : bsx_no_memory(err);
+	s->row = malloc((size_t)2 * m->hp.n_embd * sizeof(float));
+	res = s->x && s->row ? BSX_OK : bsx_no_memory(err);
+	if (!res)
+		res = bsx_outside_shape(m, BSX_POSITIONS, &positions, err);
+	s->has_positions = positions.rows > 0;
 	if (!res)
 		res = plan(m, options, &holding, &rest, err);
 	if (!res)
@@ -103,7 +108,7 @@ void bsx_session_free(struct bsx_session *s)
 	bsx_resident_free(s->weights);
 	bsx_block_fini(&s->block);
 	bsx_team_free(s->team);
-	free(s->last);
+	free(s->row);
 	free(s->x);
 	free(s);
 }
@@ -119,54 +124,82 @@ void bsx_session_rewind(struct bsx_session *s, uint32_t n)
 		s->n = n;
 }
 
-static void embed(struct bsx_session *s, const uint32_t *ids, size_t n,
-		  uint32_t pos)
-{
-	const struct bsx_matrix *slot = bsx_resident_outside(s->weights)->slot;
-	const struct bsx_matrix *m = &slot[BSX_EMBED];
-	const struct bsx_matrix *p = &slot[BSX_POSITIONS];
-	float scale = (float)s->m->hp.embed_scale;
-	size_t t, i, width = s->m->hp.n_embd;
-
-	for (t = 0; t < n; t++) {
-		float *x = s->x + t * width;
-
-		s->block.k->widen[m->type](
-			x,
-			(const uint8_t *)m->data +
-				ids[t] * width * bsx_type_size(m->type),
-			width);
-		for (i = 0; scale > 0 && i < width; i++)
-			x[i] *= scale;
-		if (!p->data)
-			continue;
-		s->block.k->widen[p->type](
-			s->last,
-			(const uint8_t *)p->data +
-				(pos + t) * width * bsx_type_size(p->type),
-			width);
-		for (i = 0; i < width; i++)
-			x[i] += s->last[i];
-	}
-}
-
-/* Logits of the n tokens at x. */
-static void speak(struct bsx_session *s, const float *x, size_t n,
-		  float *logits)
+/* Row i of a table outside of layers as f32, from memory or from the files. */
+static enum bsx_result get_row(struct bsx_session *s, enum bsx_slot slot,
+			       size_t i, float *to, struct bsx_error *err)
 {
 	const struct bsx_part *part = bsx_resident_outside(s->weights);
-	size_t n_vocab = s->m->hp.n_vocab, done, some;
-	float cap = (float)s->m->hp.final_cap;
+	struct bsx_matrix m = part->slot[slot];
+	size_t width = s->m->hp.n_embd;
+	enum bsx_result res = BSX_OK;
+	const uint8_t *data;
 
-	for (done = 0; done < n; done += some) {
-		some = n - done < BSX_BATCH ? n - done : BSX_BATCH;
-		bsx_final_norm(&s->block, part, s->last,
-			       x + done * s->m->hp.n_embd, some);
-		bsx_matmul(&s->block, logits + done * n_vocab,
-			   &part->slot[BSX_HEAD], s->last, some);
+	if (m.data) {
+		data = m.data;
+		data += i * width * bsx_type_size(m.type);
+	} else {
+		uint8_t *raw = (uint8_t *)(s->row + width);
+
+		res = bsx_rows_load(s->m, slot, i, 1, raw, false, s->stop, &m,
+				    err);
+		data = raw;
+	}
+	if (!res)
+		s->block.k->widen[m.type](to, data, width);
+	return res;
+}
+
+static enum bsx_result embed(struct bsx_session *s, const uint32_t *ids,
+			     size_t n, uint32_t pos, struct bsx_error *err)
+{
+	float scale = (float)s->m->hp.embed_scale;
+	size_t t, i, width = s->m->hp.n_embd;
+	enum bsx_result res = BSX_OK;
+
+	for (t = 0; !res && t < n; t++) {
+		float *x = s->x + t * width;
+
+		res = get_row(s, BSX_EMBED, ids[t], x, err);
+		for (i = 0; !res && scale > 0 && i < width; i++)
+			x[i] *= scale;
+		if (res || !s->has_positions)
+			continue;
+		res = get_row(s, BSX_POSITIONS, pos + t, s->row, err);
+		for (i = 0; !res && i < width; i++)
+			x[i] += s->row[i];
+	}
+	return res;
+}
+
+/* Logits of the n tokens at x, which goes through the last norm. */
+static enum bsx_result speak(struct bsx_session *s, float *x, size_t n,
+			     float *logits, struct bsx_error *err)
+{
+	const struct bsx_part *part = bsx_resident_outside(s->weights);
+	size_t n_vocab = s->m->hp.n_vocab, width = s->m->hp.n_embd;
+	uint32_t i = s->m->hp.n_layers, end = bsx_resident_parts(s->weights);
+	float cap = (float)s->m->hp.final_cap, *to = logits;
+	size_t done, some;
+
+	bsx_final_norm(&s->block, part, x, x, n);
+	for (; i < end; i++) {
+		enum bsx_result res =
+			bsx_resident_get(s->weights, i, &part, err);
+
+		if (res)
+			return res;
+		for (done = 0; done < n; done += some) {
+			some = n - done < BSX_BATCH ? n - done : BSX_BATCH;
+			bsx_matmul(&s->block, to + done * n_vocab, n_vocab,
+				   &part->slot[BSX_HEAD], x + done * width,
+				   some);
+		}
+		to += part->slot[BSX_HEAD].rows;
+		bsx_resident_put(s->weights, i);
 	}
 	if (cap > 0)
 		s->block.k->soft_cap(logits, n * n_vocab, 1, cap);
+	return BSX_OK;
 }
 
 /* All layers for n <= STRETCH tokens at x. */
@@ -215,17 +248,23 @@ enum bsx_result bsx_session_feed(struct bsx_session *s, const uint32_t *ids,
 					(unsigned)ids[i], n_vocab);
 	}
 	for (done = 0; done < n; done += some) {
+		bool speaks;
+
 		some = n - done < STRETCH ? n - done : STRETCH;
-		embed(s, ids + done, some, s->n + (uint32_t)done);
-		res = pass(s, some, s->n + (uint32_t)done, err);
+		/* Some of this stretch are among the last. */
+		speaks = done + some > n - n_last;
+		bsx_resident_begin(s->weights, speaks);
+		res = embed(s, ids + done, some, s->n + (uint32_t)done, err);
+		if (!res)
+			res = pass(s, some, s->n + (uint32_t)done, err);
+		skip = done < n - n_last ? n - n_last - done : 0;
+		if (!res && speaks)
+			res = speak(
+				s, s->x + skip * s->m->hp.n_embd, some - skip,
+				logits + (done + skip - (n - n_last)) * n_vocab,
+				err);
 		if (res)
 			return res;
-		/* Those of this stretch that are among the last. */
-		if (done + some <= n - n_last)
-			continue;
-		skip = done < n - n_last ? n - n_last - done : 0;
-		speak(s, s->x + skip * s->m->hp.n_embd, some - skip,
-		      logits + (done + skip - (n - n_last)) * n_vocab);
 	}
 	s->n += (uint32_t)n;
 	return BSX_OK;

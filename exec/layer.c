@@ -5,6 +5,7 @@
 
 #include "layer.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,7 +109,8 @@ static void slots_of(const struct bsx_model *m, uint32_t part,
 }
 
 enum bsx_result bsx_part_bytes(const struct bsx_model *m, uint32_t i,
-			       uint64_t *ret, struct bsx_error *err)
+			       uint32_t slots, uint64_t *ret,
+			       struct bsx_error *err)
 {
 	enum bsx_slot slot, end;
 	enum bsx_result res;
@@ -120,7 +122,7 @@ enum bsx_result bsx_part_bytes(const struct bsx_model *m, uint32_t i,
 		res = find_piece(m, i, slot, &p, &is_there, err);
 		if (res)
 			return res;
-		if (is_there)
+		if (is_there && slots & BSX_SLOT(slot))
 			*ret += round_up(p.len);
 	}
 	return BSX_OK;
@@ -149,19 +151,21 @@ static enum bsx_result read_vector(const struct bsx_model *m,
 	return res;
 }
 
-static enum bsx_result read_matrix(const struct bsx_model *m,
-				   const struct piece *p, uint8_t *to,
-				   bool (*stop)(void), struct bsx_error *err)
+/* n rows from 'first' on. */
+static enum bsx_result read_rows(const struct bsx_model *m,
+				 const struct piece *p, uint64_t first,
+				 uint64_t n, uint8_t *to, bool (*stop)(void),
+				 struct bsx_error *err)
 {
-	uint64_t begin = p->before * p->cols * bsx_type_size(p->type), off;
+	uint64_t line = p->cols * bsx_type_size(p->type);
+	uint64_t begin = (p->before + first) * line, end = n * line, off;
 	enum bsx_result res = BSX_OK;
 	size_t len;
 
-	for (off = 0; !res && off < p->len; off += len) {
+	for (off = 0; !res && off < end; off += len) {
 		if (stop && stop())
 			return bsx_fail(err, BSX_ERR_STOPPED, "interrupted.");
-		len = p->len - off < READ_STEP ? (size_t)(p->len - off)
-					       : READ_STEP;
+		len = end - off < READ_STEP ? (size_t)(end - off) : READ_STEP;
 		res = bsx_weights_read(m->weights, p->tensor, begin + off,
 				       to + off, len, err);
 	}
@@ -215,8 +219,9 @@ static enum bsx_result read_transposed(const struct bsx_model *m,
 }
 
 enum bsx_result bsx_part_load(const struct bsx_model *m, uint32_t i,
-			      uint8_t *to, bool once, bool (*stop)(void),
-			      struct bsx_part *ret, struct bsx_error *err)
+			      uint32_t slots, uint8_t *to, bool once,
+			      bool (*stop)(void), struct bsx_part *ret,
+			      struct bsx_error *err)
 {
 	enum bsx_slot slot, end;
 	enum bsx_result res;
@@ -227,19 +232,22 @@ enum bsx_result bsx_part_load(const struct bsx_model *m, uint32_t i,
 	for (slots_of(m, i, &slot, &end); slot < end; slot++) {
 		bool is_vector = bsx_slot_is_vector(slot);
 
+		if (!(slots & BSX_SLOT(slot)))
+			continue;
 		res = find_piece(m, i, slot, &p, &is_there, err);
 		if (!res && is_there && is_vector)
 			res = read_vector(m, &p, (float *)(void *)to, err);
 		else if (!res && is_there && p.is_transposed)
 			res = read_transposed(m, &p, to, stop, err);
 		else if (!res && is_there)
-			res = read_matrix(m, &p, to, stop, err);
+			res = read_rows(m, &p, 0, p.rows, to, stop, err);
 		if (res)
 			return res;
 		if (!is_there)
 			continue;
 		if (once)
-			bsx_weights_drop(m->weights, p.tensor);
+			bsx_weights_drop(m->weights, p.tensor, 0,
+					 p.tensor->len);
 		ret->slot[slot] = (struct bsx_matrix){
 			.data = to,
 			.type = is_vector ? BSX_F32 : p.type,
@@ -250,5 +258,57 @@ enum bsx_result bsx_part_load(const struct bsx_model *m, uint32_t i,
 	}
 	if (m->hp.is_tied && i == m->hp.n_layers)
 		ret->slot[BSX_HEAD] = ret->slot[BSX_EMBED];
+	return BSX_OK;
+}
+
+/* ---- Rows of what is outside of layers ----------------------------------- */
+
+static enum bsx_result find_outside(const struct bsx_model *m,
+				    enum bsx_slot slot, struct piece *ret,
+				    bool *ret_is_there, struct bsx_error *err)
+{
+	if (slot == BSX_HEAD && m->hp.is_tied)
+		slot = BSX_EMBED;
+	return find_piece(m, m->hp.n_layers, slot, ret, ret_is_there, err);
+}
+
+enum bsx_result bsx_outside_shape(const struct bsx_model *m, enum bsx_slot slot,
+				  struct bsx_matrix *ret, struct bsx_error *err)
+{
+	enum bsx_result res;
+	struct piece p;
+	bool is_there;
+
+	memset(ret, 0, sizeof(*ret));
+	res = find_outside(m, slot, &p, &is_there, err);
+	if (res || !is_there)
+		return res;
+	ret->type = p.type;
+	ret->rows = (size_t)p.rows;
+	ret->cols = (size_t)p.cols;
+	return BSX_OK;
+}
+
+enum bsx_result bsx_rows_load(const struct bsx_model *m, enum bsx_slot slot,
+			      size_t first, size_t n, uint8_t *to, bool once,
+			      bool (*stop)(void), struct bsx_matrix *ret,
+			      struct bsx_error *err)
+{
+	enum bsx_result res;
+	struct piece p;
+	bool is_there;
+	uint64_t line;
+
+	res = find_outside(m, slot, &p, &is_there, err);
+	assert(res || (is_there && first + n <= p.rows));
+	if (!res)
+		res = read_rows(m, &p, first, n, to, stop, err);
+	if (res)
+		return res;
+	line = p.cols * bsx_type_size(p.type);
+	if (once)
+		bsx_weights_drop(m->weights, p.tensor,
+				 (p.before + first) * line, n * line);
+	*ret = (struct bsx_matrix){ to, p.type, n, (size_t)p.cols };
 	return BSX_OK;
 }

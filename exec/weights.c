@@ -19,6 +19,7 @@
 #include "safetensors.h"
 
 #define MAX_FILES 4096
+#define PAGE 4096
 #define SINGLE "model.safetensors"
 #define INDEX "model.safetensors.index.json"
 
@@ -257,9 +258,12 @@ enum bsx_result bsx_weights_read(const struct bsx_weights *w,
 	return bsx_file_read(f->fd, f->name, buf, len, t->off + off, err);
 }
 
-void bsx_weights_drop(const struct bsx_weights *w, const struct bsx_tensor *t)
+void bsx_weights_drop(const struct bsx_weights *w, const struct bsx_tensor *t,
+		      uint64_t off, uint64_t len)
 {
-	/* Pages that are shared with a neighbour go with the neighbour. */
-	posix_fadvise(w->files[t->file].fd, (off_t)t->off, (off_t)t->len,
-		      POSIX_FADV_DONTNEED);
+	/* The page at the end goes with what follows. */
+	uint64_t before = (t->off + off) % PAGE;
+
+	posix_fadvise(w->files[t->file].fd, (off_t)(t->off + off - before),
+		      (off_t)(len + before), POSIX_FADV_DONTNEED);
 }

@@ -43,7 +43,8 @@ enum bsx_result bsx_weights_read(const struct bsx_weights *w,
 				 const struct bsx_tensor *t, uint64_t off,
 				 void *buf, size_t len, struct bsx_error *err);
 
-/* Let the kernel forget what it has of a tensor's bytes. */
-void bsx_weights_drop(const struct bsx_weights *w, const struct bsx_tensor *t);
+/* Let the kernel forget what it has of 'len' bytes of a tensor. */
+void bsx_weights_drop(const struct bsx_weights *w, const struct bsx_tensor *t,
+		      uint64_t off, uint64_t len);
 
 #endif /* BSX_WEIGHTS_H */

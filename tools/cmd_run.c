@@ -36,8 +36,8 @@ static const struct bst_option options[] = {
 	{ OPT_STREAM, "stream",
 	  .help = "read each layer anew when its turn comes" },
 	{ OPT_BUDGET, "budget", .arg = "SIZE",
-	  .help = "take at most SIZE of memory (such as 600M): keep as many "
-		  "layers as there is room for, read the others anew" },
+	  .help = "take at most SIZE of memory (such as 600M): keep as much "
+		  "of the model as there is room for, read the rest anew" },
 	{ 'n', .arg = "N",
 	  .help = "answer with at most N tokens; default: 512" },
 	{ OPT_TEMP, "temp", .arg = "T",
@@ -87,19 +87,19 @@ static void put(const char *s)
 	fflush(stdout);
 }
 
-/* "12 of 30 layers in memory, the others (162.1 MB) read anew for each pass" */
+/* "12 of 30 layers in memory, the rest (162.1 MB) read anew for each token" */
 static void word_holding(const struct run *r, char *buf, size_t len)
 {
 	const struct bsx_facts *f = bsx_model_facts(r->talker.model);
 	const struct bsx_plan *plan = &r->talker.plan;
 	char size[BST_SIZE_LEN];
 
-	if (plan->n_kept == f->n_layers)
+	if (!plan->pass_bytes)
 		snprintf(buf, len, "in memory as they are stored (%s)",
 			 bst_size(size, f->weight_bytes));
 	else
 		snprintf(buf, len,
-			 "%u of %u layers in memory, the others (%s) read anew "
+			 "%u of %u layers in memory, the rest (%s) read anew "
 			 "for each token",
 			 (unsigned)plan->n_kept, (unsigned)f->n_layers,
 			 bst_size(size, plan->pass_bytes));
