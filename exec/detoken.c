@@ -66,6 +66,8 @@ static void put_held(struct bsx_decoder *d, bool is_end)
 	uint32_t c;
 	bool is_cut;
 
+	if (!d->held.len)
+		return;
 	if (d->is_run && is_end && !bsx_utf8_is_valid(d->held.s, d->held.len)) {
 		for (; at < d->held.len; at++)
 			put(d, BAD, 3);
