@@ -101,7 +101,8 @@ static char *token_text(struct bsx_config *config, const char *key)
 	return strdup(s ? s : "");
 }
 
-enum bsx_result bsx_chat_read(struct bsx_chat **ret, int dir_fd,
+enum bsx_result bsx_chat_read(struct bsx_chat **ret,
+			      const struct bsx_folder *folder,
 			      struct bsx_error *err)
 {
 	struct bsx_config *config = NULL;
@@ -112,13 +113,13 @@ enum bsx_result bsx_chat_read(struct bsx_chat **ret, int dir_fd,
 	size_t len;
 
 	*ret = NULL;
-	if (!bsx_file_exists(dir_fd, "tokenizer_config.json"))
+	if (!bsx_file_exists(folder, "tokenizer_config.json"))
 		return BSX_OK;
-	res = bsx_config_read(&config, dir_fd, "tokenizer_config.json", err);
+	res = bsx_config_read(&config, folder, "tokenizer_config.json", err);
 	if (res)
 		return res;
-	if (bsx_file_exists(dir_fd, TEMPLATE_FILE)) {
-		res = bsx_file_load(dir_fd, TEMPLATE_FILE, TEMPLATE_MAX, &file,
+	if (bsx_file_exists(folder, TEMPLATE_FILE)) {
+		res = bsx_file_load(folder, TEMPLATE_FILE, TEMPLATE_MAX, &file,
 				    &len, err);
 		text = file;
 	} else if (bsx_config_has(config, "chat_template")) {

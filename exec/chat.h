@@ -34,7 +34,8 @@ struct bsx_chat {
 };
 
 /* *ret is NULL if the model has no template; else the caller's to free. */
-enum bsx_result bsx_chat_read(struct bsx_chat **ret, int dir_fd,
+enum bsx_result bsx_chat_read(struct bsx_chat **ret,
+			      const struct bsx_folder *folder,
 			      struct bsx_error *err);
 void bsx_chat_free(struct bsx_chat *c);
 

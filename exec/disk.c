@@ -6,7 +6,6 @@
 #include "disk.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,17 +13,18 @@
 
 #define READ_MAX ((size_t)1 << 30) /* the kernel cuts longer ones anyway */
 
-enum bsx_result bsx_file_open(int dir_fd, const char *name, int *ret_fd,
-			      uint64_t *ret_size, struct bsx_error *err)
+enum bsx_result bsx_file_open(const struct bsx_folder *folder, const char *name,
+			      int *ret_fd, uint64_t *ret_size,
+			      struct bsx_error *err)
 {
-	/* A pipe of that name must not block. */
-	int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = folder->open(folder->ctx, name);
 	struct stat st;
 
 	if (fd < 0)
-		return bsx_fail(
-			err, errno == ENOENT ? BSX_ERR_MODEL : BSX_ERR_SYSTEM,
-			"%s cannot be opened: %s.", name, strerror(errno));
+		return bsx_fail(err,
+				fd == -ENOENT ? BSX_ERR_MODEL : BSX_ERR_SYSTEM,
+				"%s cannot be opened: %s.", name,
+				strerror(-fd));
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
 		close(fd);
 		return bsx_fail(err, BSX_ERR_MODEL, "%s is no regular file.",
@@ -60,16 +60,16 @@ enum bsx_result bsx_file_read(int fd, const char *name, void *buf, size_t len,
 	return BSX_OK;
 }
 
-enum bsx_result bsx_file_load(int dir_fd, const char *name, size_t max,
-			      char **ret, size_t *ret_len,
+enum bsx_result bsx_file_load(const struct bsx_folder *folder, const char *name,
+			      size_t max, char **ret, size_t *ret_len,
 			      struct bsx_error *err)
 {
 	enum bsx_result res;
 	char *text = NULL;
-	uint64_t size;
-	int fd;
+	uint64_t size = 0;
+	int fd = -1;
 
-	res = bsx_file_open(dir_fd, name, &fd, &size, err);
+	res = bsx_file_open(folder, name, &fd, &size, err);
 	if (res)
 		return res;
 	if (size > max) {
@@ -95,7 +95,12 @@ out:
 	return res;
 }
 
-bool bsx_file_exists(int dir_fd, const char *name)
+bool bsx_file_exists(const struct bsx_folder *folder, const char *name)
 {
-	return faccessat(dir_fd, name, F_OK, 0) == 0;
+	int fd = folder->open(folder->ctx, name);
+
+	if (fd < 0)
+		return fd != -ENOENT;
+	close(fd);
+	return true;
 }

@@ -10,8 +10,9 @@
 
 /* Open a regular file for reading, and its size.  BSX_ERR_MODEL: there is no
  * such file. */
-enum bsx_result bsx_file_open(int dir_fd, const char *name, int *ret_fd,
-			      uint64_t *ret_size, struct bsx_error *err);
+enum bsx_result bsx_file_open(const struct bsx_folder *folder, const char *name,
+			      int *ret_fd, uint64_t *ret_size,
+			      struct bsx_error *err);
 
 /* Read all of 'len' bytes at 'off'; 'name' is for the sentence. */
 enum bsx_result bsx_file_read(int fd, const char *name, void *buf, size_t len,
@@ -19,11 +20,11 @@ enum bsx_result bsx_file_read(int fd, const char *name, void *buf, size_t len,
 
 /* A whole file of at most 'max' bytes with a NUL behind it; *ret is the
  * caller's to free. */
-enum bsx_result bsx_file_load(int dir_fd, const char *name, size_t max,
-			      char **ret, size_t *ret_len,
+enum bsx_result bsx_file_load(const struct bsx_folder *folder, const char *name,
+			      size_t max, char **ret, size_t *ret_len,
 			      struct bsx_error *err);
 
 /* Whether there is anything of that name. */
-bool bsx_file_exists(int dir_fd, const char *name);
+bool bsx_file_exists(const struct bsx_folder *folder, const char *name);
 
 #endif /* BSX_DISK_H */

@@ -69,13 +69,15 @@ bool bsx_is_stop(const struct bsx_model *m, uint32_t id)
 	return false;
 }
 
-static enum bsx_result read_config(struct bsx_model *m, struct bsx_error *err)
+static enum bsx_result read_config(struct bsx_model *m,
+				   const struct bsx_folder *folder,
+				   struct bsx_error *err)
 {
 	static const char generation[] = "generation_config.json";
 	struct bsx_config *c;
 	enum bsx_result res;
 
-	res = bsx_config_read(&c, m->dir_fd, "config.json", err);
+	res = bsx_config_read(&c, folder, "config.json", err);
 	if (res)
 		return res;
 	res = bsx_arch_read(c, &m->arch, &m->hp, err);
@@ -83,9 +85,9 @@ static enum bsx_result read_config(struct bsx_model *m, struct bsx_error *err)
 		add_stops(m, c);
 	bsx_config_free(c);
 	m->facts.sampling = greedy;
-	if (res || !bsx_file_exists(m->dir_fd, generation))
+	if (res || !bsx_file_exists(folder, generation))
 		return res;
-	res = bsx_config_read(&c, m->dir_fd, generation, err);
+	res = bsx_config_read(&c, folder, generation, err);
 	if (res)
 		return res;
 	add_stops(m, c);
@@ -109,23 +111,24 @@ static void fill_facts(struct bsx_model *m)
 }
 
 /* All that is missing at once: one sentence helps more than three. */
-static enum bsx_result look_for_files(const struct bsx_model *m,
-				      const char *dir, struct bsx_error *err)
+static enum bsx_result look_for_files(const struct bsx_folder *folder,
+				      struct bsx_error *err)
 {
-	bool config = bsx_file_exists(m->dir_fd, "config.json");
-	bool tokenizer = bsx_file_exists(m->dir_fd, "tokenizer.json");
+	bool config = bsx_file_exists(folder, "config.json");
+	bool tokenizer = bsx_file_exists(folder, "tokenizer.json");
 
 	if (config && tokenizer)
 		return BSX_OK;
 	return bsx_fail(err, BSX_ERR_MODEL,
-			"%s is no model: there is no %s%s%s in it.", dir,
-			config ? "" : "config.json",
+			"%s is no model: there is no %s%s%s in it.",
+			folder->path, config ? "" : "config.json",
 			config || tokenizer ? "" : " and no ",
 			tokenizer ? "" : "tokenizer.json");
 }
 
-enum bsx_result bsx_model_open(struct bsx_model **ret, const char *dir,
-			       const char *file, struct bsx_error *err)
+enum bsx_result bsx_model_open_in(struct bsx_model **ret,
+				  const struct bsx_folder *folder,
+				  const char *file, struct bsx_error *err)
 {
 	struct bsx_model *m = calloc(1, sizeof(*m));
 	uint64_t unused;
@@ -134,29 +137,18 @@ enum bsx_result bsx_model_open(struct bsx_model **ret, const char *dir,
 
 	if (!m)
 		return bsx_no_memory(err);
-	m->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (m->dir_fd < 0) {
-		res = bsx_fail(err,
-			       errno == ENOENT || errno == ENOTDIR
-				       ? BSX_ERR_MODEL
-				       : BSX_ERR_SYSTEM,
-			       "%s cannot be opened: %s.", dir,
-			       strerror(errno));
-		free(m);
-		return res;
-	}
-	res = look_for_files(m, dir, err);
+	res = look_for_files(folder, err);
 	if (!res)
-		res = read_config(m, err);
+		res = read_config(m, folder, err);
 	if (!res)
-		res = bsx_weights_open(&m->weights, m->dir_fd, file, err);
+		res = bsx_weights_open(&m->weights, folder, file, err);
 	/* All tensors are there, and of the right shape? */
 	for (i = 0; !res && i <= m->hp.n_layers; i++)
 		res = bsx_part_bytes(m, i, BSX_ALL_SLOTS, &unused, err);
 	if (!res)
-		res = bsx_tokenizer_read(&m->tokenizer, m->dir_fd, err);
+		res = bsx_tokenizer_read(&m->tokenizer, folder, err);
 	if (!res)
-		res = bsx_chat_read(&m->chat, m->dir_fd, err);
+		res = bsx_chat_read(&m->chat, folder, err);
 	if (res) {
 		bsx_model_free(m);
 		return res;
@@ -171,6 +163,34 @@ enum bsx_result bsx_model_open(struct bsx_model **ret, const char *dir,
 	return BSX_OK;
 }
 
+static int open_in_dir(void *ctx, const char *name)
+{
+	const int *dir_fd = ctx;
+	/* A pipe of that name must not block. */
+	int fd = openat(*dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
+enum bsx_result bsx_model_open(struct bsx_model **ret, const char *dir,
+			       const char *file, struct bsx_error *err)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct bsx_folder folder = { dir, open_in_dir, &fd };
+	enum bsx_result res;
+
+	if (fd < 0)
+		return bsx_fail(err,
+				errno == ENOENT || errno == ENOTDIR
+					? BSX_ERR_MODEL
+					: BSX_ERR_SYSTEM,
+				"%s cannot be opened: %s.", dir,
+				strerror(errno));
+	res = bsx_model_open_in(ret, &folder, file, err);
+	close(fd);
+	return res;
+}
+
 void bsx_model_free(struct bsx_model *m)
 {
 	if (!m)
@@ -178,7 +198,6 @@ void bsx_model_free(struct bsx_model *m)
 	bsx_chat_free(m->chat);
 	bsx_tokenizer_free(m->tokenizer);
 	bsx_weights_free(m->weights);
-	close(m->dir_fd);
 	free(m);
 }
 

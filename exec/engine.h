@@ -12,7 +12,6 @@
 #include "weights.h"
 
 struct bsx_model {
-	int dir_fd;
 	const struct bsx_arch *arch;
 	struct bsx_hparams hp;
 	struct bsx_weights *weights; /* owned, as are the next two */

@@ -4,8 +4,9 @@
  *
  * A model is a directory as Hugging Face lays it out: config.json,
  * tokenizer.json, safetensors files.  It is read as any program reads it, so a
- * mounted one is one like another.  Opening a model reads no weights; a session
- * does, and holds what was said so far.
+ * mounted one is one like another; a caller may also open its files himself.
+ * Opening a model reads no weights; a session does, and holds what was said so
+ * far.
  *
  * Logits are the same bits at any number of threads and with any CPU's kernels:
  * the order of every sum is fixed (nn.h).
@@ -63,6 +64,24 @@ struct bsx_facts {
  */
 enum bsx_result bsx_model_open(struct bsx_model **ret, const char *dir,
 			       const char *file, struct bsx_error *err);
+
+/* A directory whose files the caller opens. */
+struct bsx_folder {
+	const char *path; /* for sentences */
+	/* A descriptor for reading that file, the model's to close; -errno:
+	 * there is none. */
+	int (*open)(void *ctx, const char *name);
+	void *ctx;
+};
+
+/*
+ * The same for such a directory, which is needed only as long as this runs.
+ * Of files of weights no more than their headers and sizes have to be true,
+ * unless a session is to follow.
+ */
+enum bsx_result bsx_model_open_in(struct bsx_model **ret,
+				  const struct bsx_folder *folder,
+				  const char *file, struct bsx_error *err);
 void bsx_model_free(struct bsx_model *m);
 const struct bsx_facts *bsx_model_facts(const struct bsx_model *m);
 

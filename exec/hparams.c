@@ -92,7 +92,8 @@ static struct bsx_config *config_new(cJSON *root, const char *name,
 	return NULL;
 }
 
-enum bsx_result bsx_config_read(struct bsx_config **ret, int dir_fd,
+enum bsx_result bsx_config_read(struct bsx_config **ret,
+				const struct bsx_folder *folder,
 				const char *name, struct bsx_error *err)
 {
 	enum bsx_result res;
@@ -100,7 +101,7 @@ enum bsx_result bsx_config_read(struct bsx_config **ret, int dir_fd,
 	size_t len;
 	char *text;
 
-	res = bsx_file_load(dir_fd, name, CONFIG_MAX, &text, &len, err);
+	res = bsx_file_load(folder, name, CONFIG_MAX, &text, &len, err);
 	if (res)
 		return res;
 	root = cJSON_ParseWithLength(text, len);

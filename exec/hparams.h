@@ -20,7 +20,8 @@
 struct bsx_config;
 
 /* Read a file of settings; *ret is the caller's to free. */
-enum bsx_result bsx_config_read(struct bsx_config **ret, int dir_fd,
+enum bsx_result bsx_config_read(struct bsx_config **ret,
+				const struct bsx_folder *folder,
 				const char *name, struct bsx_error *err);
 void bsx_config_free(struct bsx_config *c);
 

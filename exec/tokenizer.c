@@ -682,14 +682,15 @@ enum bsx_result bsx_tokenizer_parse(struct bsx_tokenizer **ret,
 	return BSX_OK;
 }
 
-enum bsx_result bsx_tokenizer_read(struct bsx_tokenizer **ret, int dir_fd,
+enum bsx_result bsx_tokenizer_read(struct bsx_tokenizer **ret,
+				   const struct bsx_folder *folder,
 				   struct bsx_error *err)
 {
 	enum bsx_result res;
 	char *text;
 	size_t len;
 
-	res = bsx_file_load(dir_fd, FILE_NAME, FILE_MAX, &text, &len, err);
+	res = bsx_file_load(folder, FILE_NAME, FILE_MAX, &text, &len, err);
 	if (res)
 		return res;
 	res = bsx_tokenizer_parse(ret, text, len, err);

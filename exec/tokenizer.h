@@ -68,7 +68,8 @@ struct bsx_tokenizer {
 	uint32_t n_strip;
 };
 
-enum bsx_result bsx_tokenizer_read(struct bsx_tokenizer **ret, int dir_fd,
+enum bsx_result bsx_tokenizer_read(struct bsx_tokenizer **ret,
+				   const struct bsx_folder *folder,
 				   struct bsx_error *err);
 void bsx_tokenizer_free(struct bsx_tokenizer *t);
 

@@ -76,7 +76,8 @@ bad:
 }
 
 /* Add a file; it is the weights' to close whatever this returns. */
-static enum bsx_result add_file(struct bsx_weights *w, int dir_fd,
+static enum bsx_result add_file(struct bsx_weights *w,
+				const struct bsx_folder *folder,
 				const char *name, struct bsx_error *err)
 {
 	struct file *grown, *f;
@@ -101,13 +102,14 @@ static enum bsx_result add_file(struct bsx_weights *w, int dir_fd,
 	if (!f->name)
 		return bsx_no_memory(err);
 	w->n_files++;
-	res = bsx_file_open(dir_fd, name, &f->fd, &size, err);
+	res = bsx_file_open(folder, name, &f->fd, &size, err);
 	if (res)
 		return res;
 	return read_header(f, size, err);
 }
 
-static enum bsx_result add_indexed(struct bsx_weights *w, int dir_fd,
+static enum bsx_result add_indexed(struct bsx_weights *w,
+				   const struct bsx_folder *folder,
 				   struct bsx_error *err)
 {
 	struct bsx_config *index;
@@ -116,7 +118,7 @@ static enum bsx_result add_indexed(struct bsx_weights *w, int dir_fd,
 	const char *name;
 	size_t i;
 
-	res = bsx_config_read(&index, dir_fd, INDEX, err);
+	res = bsx_config_read(&index, folder, INDEX, err);
 	if (res)
 		return res;
 	map = bsx_config_inner(index, "weight_map");
@@ -130,7 +132,7 @@ static enum bsx_result add_indexed(struct bsx_weights *w, int dir_fd,
 				       INDEX ": %s is no name of a file.",
 				       name);
 		else
-			res = add_file(w, dir_fd, name, err);
+			res = add_file(w, folder, name, err);
 	}
 	bsx_config_free(index);
 	return res;
@@ -186,7 +188,8 @@ static enum bsx_result list_tensors(struct bsx_weights *w,
 	return BSX_OK;
 }
 
-enum bsx_result bsx_weights_open(struct bsx_weights **ret, int dir_fd,
+enum bsx_result bsx_weights_open(struct bsx_weights **ret,
+				 const struct bsx_folder *folder,
 				 const char *file, struct bsx_error *err)
 {
 	struct bsx_weights *w = calloc(1, sizeof(*w));
@@ -195,11 +198,11 @@ enum bsx_result bsx_weights_open(struct bsx_weights **ret, int dir_fd,
 	if (!w)
 		return bsx_no_memory(err);
 	if (file)
-		res = add_file(w, dir_fd, file, err);
-	else if (bsx_file_exists(dir_fd, SINGLE))
-		res = add_file(w, dir_fd, SINGLE, err);
-	else if (bsx_file_exists(dir_fd, INDEX))
-		res = add_indexed(w, dir_fd, err);
+		res = add_file(w, folder, file, err);
+	else if (bsx_file_exists(folder, SINGLE))
+		res = add_file(w, folder, SINGLE, err);
+	else if (bsx_file_exists(folder, INDEX))
+		res = add_indexed(w, folder, err);
 	else
 		res = bsx_fail(err, BSX_ERR_MODEL,
 			       "there is neither " SINGLE " nor " INDEX ".");

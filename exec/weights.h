@@ -22,11 +22,12 @@ struct bsx_tensor {
 struct bsx_weights;
 
 /*
- * Read the headers of the safetensors files in 'dir_fd': 'file' alone if that
+ * Read the headers of the safetensors files in 'folder': 'file' alone if that
  * is given, else model.safetensors, else those of its index.  The caller frees
  * *ret.
  */
-enum bsx_result bsx_weights_open(struct bsx_weights **ret, int dir_fd,
+enum bsx_result bsx_weights_open(struct bsx_weights **ret,
+				 const struct bsx_folder *folder,
 				 const char *file, struct bsx_error *err);
 void bsx_weights_free(struct bsx_weights *w);
 
