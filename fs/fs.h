@@ -57,6 +57,8 @@ struct bsfs_options {
 	const char *store; /* directory; borrowed, as are all strings */
 	const char *mountpoint; /* absolute; may be the store itself */
 	const char *fsname; /* NULL: the store's path */
+	const char *preferred; /* a container in the store's root that nothing
+				* hides; NULL: none */
 	uint64_t cache_len; /* bytes */
 	uint64_t prefetch_len; /* bytes decoded ahead of readers; 0: none */
 	uint32_t max_read; /* bytes; 0: the kernel's own limit */
@@ -102,6 +104,34 @@ int bsfs_run(const struct bsfs_options *opt);
 void bsfs_summarise(int store_fd, unsigned max_ms, struct bsfs_summary *ret,
 		    char **ret_problems);
 
+/*
+ * The root of a store as a mount with that 'preferred' would show it, without
+ * one.  new: 0 or -errno; the directory stays the caller's.  free: NULL is
+ * allowed.
+ */
+struct bsfs_look;
+
+enum bsfs_shown {
+	BSFS_SHOWN_NONE, /* there is no such name */
+	BSFS_SHOWN_PLAIN, /* shown as it is, whatever it is */
+	BSFS_SHOWN_FILE, /* a container of one file */
+	BSFS_SHOWN_BUNDLE, /* one of a directory */
+	BSFS_SHOWN_DAMAGED, /* one that cannot be read */
+};
+
+int bsfs_look_new(struct bsfs_look **ret, int store_fd, const char *preferred);
+void bsfs_look_free(struct bsfs_look *look);
+
+/* What is shown as 'shown', and the store's file behind it; and the way back:
+ * of a hidden one, what it would be.  Names are borrowed. */
+enum bsfs_shown bsfs_look_find(const struct bsfs_look *look, const char *shown,
+			       const char **ret_stored);
+enum bsfs_shown bsfs_look_behind(const struct bsfs_look *look,
+				 const char *stored, const char **ret_shown);
+
+/* Whether anything is shown that is not a plain file. */
+int bsfs_look_has_containers(const struct bsfs_look *look);
+
 enum bsfs_mount {
 	BSFS_MOUNT_NONE,
 	BSFS_MOUNT_OURS,
@@ -112,6 +142,9 @@ enum bsfs_mount {
  * ('ret_dev' may be NULL).  Asked of the kernel's table: a mount whose daemon is
  * gone or hangs must not be touched to be found. */
 enum bsfs_mount bsfs_mount_at(const char *path, uint64_t *ret_dev);
+
+/* End a mount of ours at 'path', as above, that has lost its daemon. */
+void bsfs_mount_detach(const char *path);
 
 /* ---- Inside fs/ -------------------------------------------------------- */
 

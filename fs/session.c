@@ -200,6 +200,19 @@ static void run_fusermount(char *path, int is_lazy)
 		waitpid(pid, NULL, 0);
 }
 
+void bsfs_mount_detach(const char *path)
+{
+	char *copy = strdup(path);
+
+	if (copy && bsfs_mount_at(path, NULL) == BSFS_MOUNT_OURS) {
+		if (geteuid() == 0)
+			umount2(path, UMOUNT_NOFOLLOW | MNT_DETACH);
+		else
+			run_fusermount(copy, 1);
+	}
+	free(copy);
+}
+
 void bsfs_session_detach(const struct bsfs_session *s, int is_gentle)
 {
 	uint64_t on_top;

@@ -7,9 +7,9 @@
  * That is done once: a listing holds as long as the directory's mtime does,
  * and another reading of the directory looks only into what has changed.
  *
- * Nobody loses a file to a clash of names: a plain file hides a container, of
- * two containers the first in order of extension and name is shown, and the
- * other is a problem that the user hears of.
+ * Nobody loses a file to a clash of names: a plain file hides a container, but
+ * for one that the caller prefers, of two containers the first in order of
+ * extension and name is shown, and the other is a problem that the user hears of.
  */
 
 #include "tree.h"
@@ -277,6 +277,8 @@ static int compare_names(const void *a, const void *b)
 
 	if (order)
 		return order;
+	if (x->is_preferred != y->is_preferred)
+		return x->is_preferred ? -1 : 1;
 	if ((x->what == BSFS_PLAIN) != (y->what == BSFS_PLAIN))
 		return x->what == BSFS_PLAIN ? -1 : 1;
 	order = (int)store_extension(x->stored) -
@@ -523,12 +525,23 @@ static int read_entries(struct bsfs_session *s, const char *path, int is_raw,
 	return err;
 }
 
+static void prefer(const struct bsfs_session *s, const char *path,
+		   struct bsfs_listing *l)
+{
+	const char *name = s->opt ? s->opt->preferred : NULL;
+	size_t i;
+
+	for (i = 0; name && !strcmp(path, ".") && i < l->n_names; i++)
+		l->names[i].is_preferred = !strcmp(l->names[i].stored, name);
+}
+
 /* Sort, and settle who is shown. */
 static int arrange(struct bsfs_session *s, const char *path,
 		   const struct bsfs_listing *old, struct bsfs_listing *l)
 {
 	int err;
 
+	prefer(s, path, l);
 	if (l->n_names)
 		qsort(l->names, l->n_names, sizeof(*l->names), compare_names);
 	err = index_by_stored(l);

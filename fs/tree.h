@@ -22,6 +22,7 @@ struct bsfs_name {
 	char *shown; /* owned */
 	char *stored; /* owned; the same string if equal */
 	enum bsfs_what what;
+	unsigned char is_preferred; /* nothing hides it */
 	unsigned char d_type; /* DT_REG and so on, as shown */
 	int err; /* errno of a damaged one */
 	ino_t ino; /* in the store */
