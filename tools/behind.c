@@ -45,6 +45,20 @@ static size_t mount_len(char *dir)
 	return 0;
 }
 
+char *bst_mount_above(const char *path)
+{
+	char *real = realpath(path, NULL);
+	size_t len = real ? mount_len(real) : 0;
+
+	if (len && strcmp(real + len, STORE) != 0 &&
+	    strncmp(real + len, STORE "/", sizeof(STORE)) != 0) {
+		real[len] = 0;
+		return real;
+	}
+	free(real);
+	return NULL;
+}
+
 int bst_refuse_mounted(const char *path)
 {
 	char *real = realpath(path, NULL);

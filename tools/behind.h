@@ -20,6 +20,10 @@ char *bst_behind_member(const char *path, char **ret_member);
 /* The same for a directory of the store, as the store has it. */
 char *bst_behind_mount_dir(const char *path);
 
+/* Where the mount of ours is that shows 'path', which exists; the caller's to
+ * free.  NULL: none does, or 'path' is in its .bigsmall/store. */
+char *bst_mount_above(const char *path);
+
 /* Refuse, with a sentence, to change what lies in a mount of ours; returns an
  * exit code. */
 int bst_refuse_mounted(const char *path);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -69,8 +70,22 @@ struct run {
 
 /* ---- Saying -------------------------------------------------------------- */
 
+/* Nobody may be listening any more: an exit code. */
+static int flush_output(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return BST_EXIT_OK;
+	if (errno != EPIPE)
+		bst_error("standard output cannot be written: %s.",
+			  strerror(errno));
+	/* It has been said. */
+	__fpurge(stdout);
+	clearerr(stdout);
+	return BST_EXIT_SYSTEM;
+}
+
 /* To a terminal no control characters but new lines and tabs. */
-static void put(const char *s)
+static int put(const char *s)
 {
 	static int is_terminal = -1;
 
@@ -84,7 +99,7 @@ static void put(const char *s)
 
 		putchar(is_terminal && is_control ? '?' : *s);
 	}
-	fflush(stdout);
+	return flush_output();
 }
 
 /* "12 of 30 layers in memory, the rest (162.1 MB) read anew for each token" */
@@ -306,12 +321,12 @@ static int run_once(struct run *r, const char *prompt)
 	if (!r->is_json && answer.text_len)
 		putchar('\n');
 	if (!code) {
-		measured = bst_peak_memory();
+		measured = bst_talker_peak(&r->talker);
 		if (r->is_json)
 			say_json(r, &answer, measured);
-		fflush(stdout);
+		code = flush_output();
 		say_end(r, &answer, measured);
-		code = check_memory(r, measured);
+		code = bst_exit_worse(code, check_memory(r, measured));
 	}
 	bst_answer_fini(&answer);
 	return code;
@@ -371,9 +386,9 @@ static int converse(struct run *r)
 			  "another.",
 			  (unsigned)r->how.n_context);
 	if (!code && last.n)
-		say_end(r, &last, bst_peak_memory());
+		say_end(r, &last, bst_talker_peak(&r->talker));
 	if (!code)
-		code = check_memory(r, bst_peak_memory());
+		code = check_memory(r, bst_talker_peak(&r->talker));
 	bst_answer_fini(&last);
 	return code;
 }
@@ -587,13 +602,13 @@ static int run(int argc, char **argv)
 	if (r.wants_chat && r.is_raw)
 		return bst_usage("run", "--chat and --raw exclude each other.");
 	bst_catch_signals();
-	code = bst_talker_open(&r.talker, argv[optind]);
+	code = bst_talker_open(&r.talker, argv[optind], &r.how);
 	if (!code) {
 		choose_sampling(&r, &o);
 		code = run_model(&r,
 				 optind + 1 < argc ? argv[optind + 1] : NULL);
 	}
-	bst_talker_close(&r.talker);
+	code = bst_exit_worse(code, bst_talker_close(&r.talker));
 	free_messages(&r);
 	return code;
 }
@@ -604,9 +619,9 @@ const struct bst_command bst_cmd_run = {
 	.value = BST_VALUE_FILE,
 	.what = "a model's answer to a prompt, or a chat",
 	.about = "Run a language model: a directory as Hugging Face has it, "
-		 "plain or mounted, or a file of weights in one. Without a "
-		 "PROMPT it is read from standard input, unless that is a "
-		 "terminal: then this is a chat.",
+		 "plain, compressed or mounted, a bundle of one, or a file of "
+		 "weights in one. Without a PROMPT it is read from standard "
+		 "input, unless that is a terminal: then this is a chat.",
 	.options = options,
 	.run = run,
 };

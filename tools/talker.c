@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "files.h"
-
 /* Stacks of threads, as far as they are used, and what the allocator rounds. */
 #define SLACK ((uint64_t)16 << 20)
 
@@ -41,13 +39,16 @@ static bool is_interrupted(void)
 
 /* ---- Memory -------------------------------------------------------------- */
 
-/* A line of /proc/self/status in kB, as bytes. */
-static uint64_t status_bytes(const char *key)
+uint64_t bst_status_bytes(pid_t pid, const char *key)
 {
-	FILE *file = fopen("/proc/self/status", "re");
+	char path[64] = "/proc/self/status";
 	unsigned long long kib = 0;
 	char line[256];
+	FILE *file;
 
+	if (pid)
+		snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = fopen(path, "re");
 	if (!file)
 		return 0;
 	while (fgets(line, sizeof(line), file)) {
@@ -60,17 +61,18 @@ static uint64_t status_bytes(const char *key)
 	return (uint64_t)kib << 10;
 }
 
-uint64_t bst_peak_memory(void)
+uint64_t bst_talker_peak(const struct bst_talker *t)
 {
-	return status_bytes("VmHWM:");
+	return bst_status_bytes(0, "VmHWM:") + bst_model_peak(&t->source);
 }
 
 /* What the process has, and will need besides the session: logits, what the
- * sampler sorts. */
+ * sampler sorts; and the mount's daemon. */
 static uint64_t bytes_besides(const struct bst_talker *t)
 {
-	return status_bytes("VmRSS:") + SLACK +
-	       bsx_model_facts(t->model)->n_vocab * (uint64_t)12;
+	return bst_status_bytes(0, "VmRSS:") + SLACK +
+	       bsx_model_facts(t->model)->n_vocab * (uint64_t)12 +
+	       t->source.bound;
 }
 
 /* The session's options, with what of the budget is left for it. */
@@ -94,7 +96,8 @@ session_options(const struct bst_talker_options *options, uint64_t besides)
 int bst_talker_plan(struct bst_talker *t,
 		    const struct bst_talker_options *options)
 {
-	uint64_t besides = bytes_besides(t), peak = bst_peak_memory();
+	uint64_t besides = bytes_besides(t);
+	uint64_t peak = bst_status_bytes(0, "VmHWM:") + t->source.bound;
 	struct bsx_session_options o = session_options(options, besides);
 	struct bsx_error err;
 	enum bsx_result res;
@@ -120,23 +123,17 @@ int bst_talker_plan(struct bst_talker *t,
 
 /* ---- Beginning and end --------------------------------------------------- */
 
-int bst_talker_open(struct bst_talker *t, const char *path)
+int bst_talker_open(struct bst_talker *t, const char *path,
+		    const struct bst_talker_options *options)
 {
-	const char *file = NULL;
-	struct bsx_error err;
-	enum bsx_result res;
-	char *dir = NULL;
+	int code;
 
 	memset(t, 0, sizeof(*t));
-	if (!bst_is_dir(path)) {
-		file = bst_base_name(path);
-		dir = bst_dir_name(path);
-		if (!dir)
-			return bst_say_no_memory();
-	}
-	res = bsx_model_open(&t->model, dir ? dir : path, file, &err);
-	free(dir);
-	return res ? bst_say_exec_error(res, &err) : BST_EXIT_OK;
+	code = bst_model_find(&t->source, path);
+	if (!code)
+		code = bst_model_open(&t->source, options->n_threads,
+				      options->budget, &t->model);
+	return code;
 }
 
 int bst_talker_start(struct bst_talker *t,
@@ -158,15 +155,20 @@ int bst_talker_start(struct bst_talker *t,
 	return res ? bst_say_exec_error(res, &err) : BST_EXIT_OK;
 }
 
-void bst_talker_close(struct bst_talker *t)
+int bst_talker_close(struct bst_talker *t)
 {
+	int code;
+
 	bs_hash_free(t->hash);
 	free(t->held);
 	free(t->logits);
 	bsx_sampler_free(t->sampler);
 	bsx_session_free(t->session);
 	bsx_model_free(t->model);
+	code = bst_model_end(&t->source);
+	bst_model_fini(&t->source);
 	memset(t, 0, sizeof(*t));
+	return code;
 }
 
 /* ---- Answering ----------------------------------------------------------- */
@@ -199,7 +201,7 @@ static size_t keep_common(struct bst_talker *t, const uint32_t *ids, size_t n)
 
 /* Text that goes out, and is kept. */
 static int put_text(struct bst_answer *a, const char *s,
-		    void (*put)(const char *s))
+		    int (*put)(const char *s))
 {
 	size_t len = strlen(s);
 	char *grown;
@@ -212,12 +214,10 @@ static int put_text(struct bst_answer *a, const char *s,
 	a->text = grown;
 	memcpy(a->text + a->text_len, s, len + 1);
 	a->text_len += len;
-	if (put)
-		put(s);
-	return BST_EXIT_OK;
+	return put ? put(s) : BST_EXIT_OK;
 }
 
-static int go_on(struct bst_talker *t, size_t n_max, void (*put)(const char *s),
+static int go_on(struct bst_talker *t, size_t n_max, int (*put)(const char *s),
 		 struct bsx_decoder *decoder, struct bst_answer *a)
 {
 	uint32_t n_vocab = bsx_model_facts(t->model)->n_vocab;
@@ -245,7 +245,7 @@ static int go_on(struct bst_talker *t, size_t n_max, void (*put)(const char *s),
 }
 
 int bst_talker_answer(struct bst_talker *t, const uint32_t *ids, size_t n,
-		      size_t n_max, void (*put)(const char *s),
+		      size_t n_max, int (*put)(const char *s),
 		      struct bst_answer *ret)
 {
 	struct bsx_decoder *decoder = bsx_decoder_new(t->model);

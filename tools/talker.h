@@ -13,6 +13,7 @@
 
 #include "cmd.h"
 #include "exec.h"
+#include "model_source.h"
 
 struct bst_answer {
 	uint32_t *prompt; /* [n_prompt], owned; in one answer's room */
@@ -26,6 +27,7 @@ struct bst_answer {
 };
 
 struct bst_talker {
+	struct bst_model_source source; /* owned */
 	struct bsx_model *model; /* owned, as are the next three */
 	struct bsx_session *session;
 	struct bsx_sampler *sampler;
@@ -48,29 +50,37 @@ struct bst_talker_options {
 	int with_hash;
 };
 
-/* MODEL as a user names it: a directory, or a file of weights in one. */
-int bst_talker_open(struct bst_talker *t, const char *path);
+/* MODEL as a user names it (model_source.h); of the options threads and budget
+ * count. */
+int bst_talker_open(struct bst_talker *t, const char *path,
+		    const struct bst_talker_options *options);
 
-/* Find out what start() will do, and what memory the process will have taken
- * in all; BST_EXIT_REFUSED: that is more than the budget. */
+/* Find out what start() will do, and what memory will have been taken in all,
+ * by a mount's daemon too; BST_EXIT_REFUSED: that is more than the budget. */
 int bst_talker_plan(struct bst_talker *t,
 		    const struct bst_talker_options *options);
 int bst_talker_start(struct bst_talker *t,
 		     const struct bst_talker_options *options);
-void bst_talker_close(struct bst_talker *t);
+
+/* An exit code: a mount's daemon may not have ended well. */
+int bst_talker_close(struct bst_talker *t);
 
 /*
  * Go on with these tokens, of which those that the session holds are not
- * computed again, and answer with at most n_max.  'put' gets text as it comes.
+ * computed again, and answer with at most n_max.  'put' gets text as it comes,
+ * and returns an exit code.
  */
 int bst_talker_answer(struct bst_talker *t, const uint32_t *ids, size_t n,
-		      size_t n_max, void (*put)(const char *s),
+		      size_t n_max, int (*put)(const char *s),
 		      struct bst_answer *ret);
 void bst_answer_fini(struct bst_answer *a);
 
-/* The most memory this process had so far, by the kernel's account; 0: not to
- * be had. */
-uint64_t bst_peak_memory(void);
+/* The most memory that this process and the mount's daemon had so far, by the
+ * kernel's account; 0: not to be had. */
+uint64_t bst_talker_peak(const struct bst_talker *t);
+
+/* A line of /proc/PID/status in kB, as bytes; 'pid' 0: this process. */
+uint64_t bst_status_bytes(pid_t pid, const char *key);
 
 /* Say an error of the engine's; its exit code. */
 int bst_say_exec_error(enum bsx_result res, const struct bsx_error *err);
