@@ -2,40 +2,18 @@
 /*
  * interval.c - which BF16 mantissas a 4-bit value stands for
  *
- * The quantiser is w / scale in binary32, rounded to the nearest whole number,
- * ties to even, no further from 0 than 7; 0 where the quotient is not finite.
- * What it gives depends on the mantissas and on the difference of the exponents
- * alone, as long as nothing is subnormal or infinite: so the answers for one
- * pair of exponents serve all others.
+ * What the quantiser (bf16.h) gives depends on the mantissas and on the
+ * difference of the exponents alone, as long as nothing is subnormal or infinite:
+ * so the answers for one pair of exponents serve all others.
  */
 
 #include "interval.h"
 
-#include <math.h>
-#include <string.h>
+#include "bf16.h"
 
 #define STEPS 7 /* of a search among 128 */
 #define SPAN_MIN (-8) /* differences of exponents whose answers are kept */
 #define KNOWN 0x8000u
-
-static float float_of(unsigned word)
-{
-	uint32_t bits = (uint32_t)word << 16;
-	float f;
-
-	memcpy(&f, &bits, sizeof(f));
-	return f;
-}
-
-static int quantise(unsigned word, float scale)
-{
-	float x = float_of(word) / scale;
-
-	if (!isfinite(x))
-		return 0;
-	x = rintf(x);
-	return x > 7 ? 7 : x < -7 ? -7 : (int)x;
-}
 
 static struct bs_interval search_zero(unsigned base, float scale)
 {
@@ -44,7 +22,7 @@ static struct bs_interval search_zero(unsigned base, float scale)
 	for (i = 0; i < STEPS; i++) {
 		unsigned mid = (lo + hi + 1) / 2;
 
-		if (quantise(base | mid, scale) == 0)
+		if (bs_bf16_quantise(base | mid, scale) == 0)
 			lo = mid;
 		else
 			hi = mid - 1;
@@ -60,7 +38,8 @@ static struct bs_interval search(int k, unsigned base, float scale)
 	for (i = 0; i < STEPS; i++) {
 		int mid = (lo + hi) / 2;
 
-		if (up * quantise(base | (unsigned)mid, scale) >= up * k)
+		if (up * bs_bf16_quantise(base | (unsigned)mid, scale) >=
+		    up * k)
 			hi = mid;
 		else
 			lo = mid + 1;
@@ -71,7 +50,8 @@ static struct bs_interval search(int k, unsigned base, float scale)
 	for (i = 0; i < STEPS; i++) {
 		int mid = (lo + hi + 1) / 2;
 
-		if (up * quantise(base | (unsigned)mid, scale) <= up * k)
+		if (up * bs_bf16_quantise(base | (unsigned)mid, scale) <=
+		    up * k)
 			lo = mid;
 		else
 			hi = mid - 1;
@@ -87,8 +67,8 @@ static struct bs_interval compute(int k, int is_negative, unsigned e,
 {
 	unsigned base = e << 7 | ((k ? k < 0 : is_negative) ? 0x8000u : 0);
 
-	return k ? search(k, base, float_of(scale))
-		 : search_zero(base, float_of(scale));
+	return k ? search(k, base, bs_bf16_to_float(scale))
+		 : search_zero(base, bs_bf16_to_float(scale));
 }
 
 struct bs_interval bs_interval_of(struct bs_intervals *c, int k,

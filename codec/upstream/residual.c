@@ -8,6 +8,7 @@
  */
 
 #include "../bits.h"
+#include "bf16.h"
 #include "int4.h"
 
 #include <math.h>
@@ -34,24 +35,6 @@ struct scratch {
 };
 
 /* ---- Arithmetic of BF16 -------------------------------------------------- */
-
-static float float_of(uint16_t word)
-{
-	uint32_t bits = (uint32_t)word << 16;
-	float f;
-
-	memcpy(&f, &bits, sizeof(f));
-	return f;
-}
-
-/* To the nearest, ties to even; nothing is special. */
-static uint16_t round_to_bf16(float f)
-{
-	uint32_t bits;
-
-	memcpy(&bits, &f, sizeof(bits));
-	return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
 
 /*
  * r of a and b, as the x86-64 that these files were made on has it, operands in
@@ -85,12 +68,14 @@ static enum bs_result add_and_flip(const struct residual *d,
 	for (k = 0; k < 2 && !res; k++)
 		res = d->part[k]->run(d->part[k], r, n, s->words[k]);
 	for (i = 0; i < n && !res; i++) {
-		float scale = float_of(bs_up_int4_scale(&d->fast, s->pos + i));
+		float scale = bs_bf16_to_float(
+			bs_up_int4_scale(&d->fast, s->pos + i));
 		float v = (float)((int)s->values[i] - INT4_ZERO);
-		uint16_t w = round_to_bf16(with_nan(v * scale, v, scale));
-		float a = float_of(w), b = float_of(s->words[0][i]);
+		uint16_t w = bs_bf16_round(with_nan(v * scale, v, scale));
+		float a = bs_bf16_to_float(w),
+		      b = bs_bf16_to_float(s->words[0][i]);
 
-		w = round_to_bf16(with_nan(a + b, a, b));
+		w = bs_bf16_round(with_nan(a + b, a, b));
 		put_u16(dst + 2 * i, w ^ s->words[1][i]);
 	}
 	return res;
