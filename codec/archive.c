@@ -419,7 +419,10 @@ static enum bs_result check_members(const struct bs_archive *ar,
 	if (total != ar->sb.summary.size)
 		return CORRUPT(err, "the members have %llu bytes, not %llu",
 			       LLU(total), LLU(ar->sb.summary.size));
-	return ar->sb.summary.is_bundle ? check_links(ar, err) : BS_OK;
+	/* Those that we make up lead beside the directory. */
+	return ar->sb.summary.is_bundle && !ar->sb.summary.is_upstream
+		       ? check_links(ar, err)
+		       : BS_OK;
 }
 
 /* ---- A directory for an upstream's file --------------------------------- */
@@ -447,23 +450,69 @@ static void make_blob(struct bs_archive *ar, uint64_t i, uint64_t len,
 	ar->sb.n_chunks += n;
 }
 
-static void make_member(struct bs_archive *ar)
+static uint64_t put_name(struct bs_archive *ar, const char *name)
 {
-	uint64_t i;
+	uint64_t off = ar->names_len;
+	size_t len = strlen(name);
 
-	ar->members[MEMBER_TYPE] = BS_MEMBER_FILE;
-	put_u32(ar->members + MEMBER_MODE, ar->sb.summary.mode);
-	put_u64(ar->members + MEMBER_SIZE, ar->sb.summary.size);
-	put_u64(ar->members + MEMBER_EXTENT_COUNT, ar->sb.n_extents);
-	for (i = 0; i < ar->sb.n_extents; i++) {
-		const struct bs_extent *e = &ar->up.extents[i];
-		uint8_t *b = ar->extents + i * EXTENT_LEN;
+	memcpy(ar->names + off, name, len);
+	ar->names_len += len;
+	return off;
+}
 
-		put_u64(b + EXTENT_FILE_OFFSET, e->off);
-		put_u64(b + EXTENT_LENGTH, e->len);
-		put_u64(b + EXTENT_BLOB, e->blob);
-		put_u64(b + EXTENT_BLOB_OFFSET, e->blob_off);
+static void make_member(struct bs_archive *ar, uint64_t i)
+{
+	const struct bs_up_member *m = &ar->up.members[i];
+	uint8_t *b = ar->members + i * MEMBER_LEN;
+
+	b[MEMBER_TYPE] = m->target ? BS_MEMBER_SYMLINK : BS_MEMBER_FILE;
+	put_u32(b + MEMBER_MODE, 0644);
+	put_u64(b + MEMBER_SIZE, m->size);
+	put_u64(b + MEMBER_FIRST_EXTENT, m->first_extent);
+	put_u64(b + MEMBER_EXTENT_COUNT, m->n_extents);
+	put_u64(b + MEMBER_NAME_OFFSET, put_name(ar, m->name));
+	put_u32(b + MEMBER_NAME_LENGTH, (uint32_t)strlen(m->name));
+	if (m->target) {
+		put_u64(b + MEMBER_TARGET_OFFSET, put_name(ar, m->target));
+		put_u32(b + MEMBER_TARGET_LENGTH, (uint32_t)strlen(m->target));
 	}
+}
+
+static void make_members(struct bs_archive *ar)
+{
+	uint64_t i, n = 0;
+
+	for (i = 0; i < ar->up.n_members; i++) {
+		/* The extents are in the order in which they were made. */
+		struct bs_up_member *m = &ar->up.members[i];
+		uint64_t k;
+
+		for (k = 0; k < m->n_extents; k++) {
+			const struct bs_extent *e =
+				&ar->up.extents[m->first_extent + k];
+			uint8_t *b = ar->extents + (n + k) * EXTENT_LEN;
+
+			put_u64(b + EXTENT_FILE_OFFSET, e->off);
+			put_u64(b + EXTENT_LENGTH, e->len);
+			put_u64(b + EXTENT_BLOB, e->blob);
+			put_u64(b + EXTENT_BLOB_OFFSET, e->blob_off);
+		}
+		m->first_extent = n;
+		n += m->n_extents;
+		make_member(ar, i);
+	}
+}
+
+static size_t names_len(const struct bs_up_file *up)
+{
+	size_t len = 1, i;
+
+	for (i = 0; i < up->n_members; i++) {
+		len += strlen(up->members[i].name);
+		if (up->members[i].target)
+			len += strlen(up->members[i].target);
+	}
+	return len;
 }
 
 static enum bs_result make_directory(struct bs_archive *ar,
@@ -483,21 +532,23 @@ static enum bs_result make_directory(struct bs_archive *ar,
 	ar->sb.n_pool_pages = 1; /* that models seem to be in */
 	ar->n_pages = 1;
 	ar->whole_max = WHOLE_MAX;
-	ar->members = calloc(1, MEMBER_LEN);
+	ar->members = calloc(up->n_members, MEMBER_LEN);
 	ar->extents = calloc(ar->sb.n_extents, EXTENT_LEN);
-	ar->names = calloc(1, 1);
+	ar->names = calloc(1, names_len(up));
 	ar->blobs = calloc(ar->sb.n_blobs, BLOB_LEN);
 	if (!ar->members || !ar->extents || !ar->names || !ar->blobs)
 		return bs_fail(err, BS_ERR_NOMEM, 0, "out of memory");
-	ar->mem += MEMBER_LEN + ar->sb.n_extents * EXTENT_LEN +
+	ar->mem += up->n_members * MEMBER_LEN + ar->sb.n_extents * EXTENT_LEN +
 		   ar->sb.n_blobs * (BLOB_LEN + sizeof(*up->tensors)) +
 		   up->head_len;
 	make_blob(ar, 0, up->head_len, BS_DTYPE_BYTES);
 	for (i = 0; i < up->n_tensors; i++)
 		make_blob(ar, i + 1, up->tensors[i].raw_len,
 			  up->tensors[i].dtype);
-	make_member(ar);
+	make_members(ar);
+	free(up->members);
 	free(up->extents);
+	up->members = NULL;
 	up->extents = NULL;
 	return BS_OK;
 }
@@ -575,6 +626,7 @@ enum bs_result bs_archive_open(struct bs_archive **ret,
 	if (!res)
 		res = check_members(ar, err);
 	ar->src.index = NULL;
+	ar->src.int4 = NULL;
 	if (res) {
 		bs_archive_close(ar);
 		return res;

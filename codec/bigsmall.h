@@ -87,6 +87,9 @@ struct bs_source {
 	 * that index, which is shown as model.safetensors.index.json. */
 	const struct bs_index *index;
 	int is_index;
+	/* Of a .bsd: not the file that it was made of, but the directory that its
+	 * 4-bit tensors show as; borrowed likewise, or NULL. */
+	const struct bs_int4_dir *int4;
 };
 
 #define BS_SUFFIX_MAX 64
@@ -111,6 +114,7 @@ struct bs_summary {
 	uint64_t size; /* of a single file; of a bundle, the sum of its files */
 	uint64_t container_len;
 	uint64_t n_members;
+	uint64_t n_int4; /* of a .bsd: tensors that it has in 4 bits as well */
 	uint8_t digest[BS_DIGEST_MAX]; /* of a single file */
 	/* Appended to the container's own stem it gives the name of the file
 	 * ("llama.bs" + ".safetensors"); may be empty; NUL-terminated. */
@@ -340,6 +344,29 @@ struct bs_index;
 enum bs_result bs_index_read(struct bs_index **ret, const struct bs_source *src,
 			     struct bs_error *err);
 void bs_index_free(struct bs_index *ix); /* NULL is allowed */
+
+/*
+ * A .bsd has its tensors in 4 bits as well, which is lossy.  They show as a
+ * directory that loads by itself, called as the .bsd is but for this suffix:
+ * docs/upstream.md.  What lies beside the .bsd goes into it: the model's config.json,
+ * which says then how the weights are stored, and links to a tokenizer's files.
+ */
+#define BS_INT4_SUFFIX ".int4"
+
+struct bs_int4_dir {
+	const char *config; /* [config_len], or NULL: there is none to be had */
+	size_t config_len;
+	uint32_t links; /* bit i: bs_int4_link(i) lies beside the .bsd */
+};
+
+/* The i-th name that is linked to; NULL: there are no more. */
+const char *bs_int4_link(unsigned i);
+
+/* Whether a config.json can say it: BS_ERR_SYNTAX where it is none, or describes
+ * quantised weights itself. */
+enum bs_result bs_int4_config_check(const char *config, size_t len,
+				    struct bs_error *err);
+#define BS_INT4_CONFIG_MAX ((size_t)1 << 20)
 
 /* How that file has a blob. */
 struct bs_upstream {

@@ -17,6 +17,7 @@
 #include "../bits.h"
 #include "canonical.h"
 #include "index.h"
+#include "packed_dir.h"
 #include "../error.h"
 #include "../safetensors.h"
 
@@ -41,6 +42,7 @@ struct parser {
 	struct bs_error *err;
 	struct bs_up_file *f;
 	int is_dual;
+	uint32_t group; /* of a .bsd: values of one scale; 0: it cannot be */
 	uint64_t data_off;
 	cJSON *root; /* owned, as are the next five */
 	struct bs_up_entry *entries; /* [n_entries] */
@@ -264,6 +266,7 @@ static enum bs_result add_tensor(struct parser *p, const cJSON *item,
 	if (!to_md5(get_string(item, "md5"), t->md5))
 		return corrupt(p, e->name, "its MD5 is none");
 	res = read_stored(p, item, e->name, t);
+	p->f->summary.n_int4 += t->codec == bs_up_codec_dual() && p->group;
 	t->raw_len = e->len;
 	t->dtype = dtype_of(e->dtype);
 	e->blob = ++p->f->n_tensors;
@@ -414,6 +417,19 @@ static enum bs_result read_metadata(struct parser *p)
 			       "the metadata is not keys and texts");
 }
 
+#define GROUP_DEFAULT 128
+
+/* Each tensor has it as well. */
+static void read_group(struct parser *p)
+{
+	const cJSON *item = get(p->root, "group");
+	uint64_t group = GROUP_DEFAULT;
+
+	if (item && (!to_number(item, &group) || group > UINT16_MAX))
+		group = 0;
+	p->group = p->is_dual ? (uint32_t)group : 0;
+}
+
 static enum bs_result read_tensors(struct parser *p)
 {
 	const cJSON *list = get(p->root, "tensors"), *item;
@@ -421,6 +437,7 @@ static enum bs_result read_tensors(struct parser *p)
 	enum bs_result res = BS_OK;
 	uint64_t count;
 
+	read_group(p);
 	if (p->src->index)
 		bs_up_index_aliases(p->src->index, &n_more);
 	if (to_number(get(p->root, "tensor_count"), &count) && count != n)
@@ -476,6 +493,27 @@ static void add_aliases(struct parser *p)
 
 /* ---- The virtual file ---------------------------------------------------- */
 
+static enum bs_result lay_out_int4(struct parser *p)
+{
+	enum bs_result res = bs_up_packed_lay_out(
+		p->f, p->entries, p->n_entries, p->group, p->src->int4);
+
+	return res ? bs_fail(p->err, res, 0, "its 4-bit tensors: %s",
+			     bs_result_text(res))
+		   : BS_OK;
+}
+
+static enum bs_result make_member(struct bs_up_file *f)
+{
+	f->members = calloc(1, sizeof(*f->members));
+	if (!f->members)
+		return BS_ERR_NOMEM;
+	f->members[f->n_members++] = (struct bs_up_member){
+		.name = "", .size = f->summary.size, .n_extents = f->n_extents
+	};
+	return BS_OK;
+}
+
 static enum bs_result lay_out(struct parser *p)
 {
 	struct bs_up_file *f = p->f;
@@ -506,6 +544,8 @@ static enum bs_result lay_out(struct parser *p)
 				       "the tensors are too large");
 	}
 	f->summary.size = off;
+	if (make_member(f))
+		return no_memory(p);
 	/* What is left to check: names, twice or no UTF-8. */
 	res = bs_st_parse(&st, f->head, f->head_len, off, p->err);
 	bs_st_free(st);
@@ -541,6 +581,8 @@ static enum bs_result open_index(struct bs_up_file *f,
 	f->extents[f->n_extents++].len = f->head_len;
 	f->summary.size = f->head_len;
 	f->summary.suffix[0] = '\0';
+	if (make_member(f))
+		return bs_fail(err, BS_ERR_NOMEM, 0, "out of memory");
 	return BS_OK;
 }
 
@@ -564,7 +606,11 @@ enum bs_result bs_up_file_open(struct bs_up_file *ret,
 		res = read_metadata(&p);
 	if (!res)
 		res = read_tensors(&p);
-	if (!res) {
+	if (!res && src->int4) {
+		res = ret->summary.n_int4 ? lay_out_int4(&p)
+					  : bs_fail(err, BS_ERR_PARAM, 0,
+						    "it has no 4-bit tensors");
+	} else if (!res) {
 		add_aliases(&p);
 		res = lay_out(&p);
 	}
@@ -583,8 +629,10 @@ void bs_up_file_close(struct bs_up_file *f)
 {
 	free(f->head);
 	free(f->tensors);
+	free(f->members);
 	free(f->extents);
 	f->head = NULL;
 	f->tensors = NULL;
+	f->members = NULL;
 	f->extents = NULL;
 }

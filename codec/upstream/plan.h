@@ -21,6 +21,13 @@ struct bs_up_span {
 	uint64_t len;
 };
 
+/* How a tensor's 4-bit values are shown, without what restores the source. */
+struct bs_up_fast {
+	uint64_t n; /* elements; 0: they are not */
+	uint32_t group; /* elements that have one scale in the file */
+	uint32_t shown; /* and as shown, packed: it divides 'group'; 0: as BF16 */
+};
+
 struct bs_up_plan {
 	struct bs_up_stream *streams; /* [n_streams], owned */
 	unsigned n_streams;
@@ -29,6 +36,7 @@ struct bs_up_plan {
 	size_t mem; /* of all this */
 	struct bs_up_node *node; /* owned */
 	struct bs_up_span second; /* of a dual tensor: its residual */
+	struct bs_up_fast fast; /* of one shown without it */
 	/* Memory that a run has for the node, of which the first 'kept_len'
 	 * bytes belong to a place in the tensor as the lanes' do. */
 	size_t extra_len;
@@ -176,6 +184,12 @@ enum bs_result bs_up_dual_open(struct bs_up_plan *plan,
 			       const struct bs_source *src,
 			       struct bs_up_span span, uint64_t n,
 			       struct bs_up_node **ret);
+
+/* packed.c: the same values alone, as plan->fast says; n bytes. */
+enum bs_result bs_up_packed_open(struct bs_up_plan *plan,
+				 const struct bs_source *src,
+				 struct bs_up_span span, uint64_t n,
+				 struct bs_up_node **ret);
 
 /* residual.c: older schemes of the same; 'rd' is past its number of elements. */
 enum bs_result bs_up_residual_open(struct bs_up_plan *plan,

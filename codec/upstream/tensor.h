@@ -23,13 +23,16 @@ struct bs_up_codec {
 /* NULL: there is none of that name that we can read. */
 const struct bs_up_codec *bs_up_codec_find(const char *name, const char *kind);
 
-/* That of a tensor with two members. */
+/* That of a tensor with two members; and of what its 4-bit values alone are
+ * shown as. */
 const struct bs_up_codec *bs_up_codec_dual(void);
+const struct bs_up_codec *bs_up_codec_packed(void);
 
 struct bs_up_tensor {
 	const struct bs_up_codec *codec;
 	struct bs_up_span span;
 	struct bs_up_span second; /* of a dual tensor; else nothing */
+	struct bs_up_fast fast; /* of one that is shown without it */
 	uint64_t raw_len; /* > 0 */
 	uint8_t md5[BS_MD5_LEN];
 	uint8_t dtype; /* enum bs_dtype */

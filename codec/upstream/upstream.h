@@ -10,12 +10,25 @@
 
 #include "tensor.h"
 
+/* One of its files, or a link. */
+struct bs_up_member {
+	const char *name; /* static, as is the next */
+	const char *target; /* beside the directory; NULL: a file */
+	uint64_t size;
+	size_t first_extent;
+	size_t n_extents;
+};
+
 struct bs_up_file {
 	struct bs_summary summary;
-	/* The virtual file: blob 0 is its header, blob i tensor i - 1; an extent
-	 * each for the header and for every tensor that has bytes. */
+	/* The virtual file: blob 0 is what is made up of it, as its header, blob
+	 * i tensor i - 1; an extent each for the header and for every tensor that
+	 * has bytes. */
 	uint8_t *head; /* [head_len], owned */
 	size_t head_len;
+	struct bs_up_member *members; /* [n_members], owned; a directory's are
+				       * sorted */
+	size_t n_members;
 	struct bs_up_tensor *tensors; /* [n_tensors], owned: those that are stored
 				    * once */
 	size_t n_tensors;

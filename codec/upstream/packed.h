@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * packed.h - a tensor's 4-bit values alone, as loaders of such values want them
+ */
+
+#ifndef BS_UP_PACKED_H
+#define BS_UP_PACKED_H
+
+#include "tensor.h"
+
+/* Bytes that 'fast' is shown in: docs/upstream.md. */
+uint64_t bs_up_packed_len(const struct bs_up_fast *fast);
+
+/* Of a packed one: how many of them are values; the scales follow. */
+uint64_t bs_up_packed_values_len(const struct bs_up_fast *fast);
+
+/* Find out what is to be shown, and give the XXH3-64 of each UP_CHUNK of it. */
+enum bs_result bs_up_packed_sum_up(const struct bs_up_tensor *t,
+				   const struct bs_source *src, uint64_t *ret);
+
+#endif /* BS_UP_PACKED_H */
