@@ -132,7 +132,8 @@ static void show(const struct bsfs_session *s, const struct bsfs_inode *n,
 	st->st_nlink = 1;
 	st->st_size = (off_t)m->size;
 	st->st_blocks = 0;
-	st->st_mtim = bsfs_timespec_of(m->mtime_ns);
+	if (!n->identity.int4) /* else the container's own */
+		st->st_mtim = bsfs_timespec_of(m->mtime_ns);
 	switch (m->type) {
 	case BS_MEMBER_DIR:
 		st->st_mode = bsfs_dir_mode(m->mode, n->stored_mode);

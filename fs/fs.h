@@ -148,6 +148,13 @@ void bsfs_mount_detach(const char *path);
 
 /* ---- Inside fs/ -------------------------------------------------------- */
 
+/* A version of the config.json that goes into what a .bsd shows. */
+struct bsfs_config {
+	ino_t ino; /* 0: there is none */
+	int64_t size;
+	struct timespec ctime;
+};
+
 /* A version of a store file: equal identities mean equal bytes. */
 struct bsfs_identity {
 	dev_t dev;
@@ -155,6 +162,11 @@ struct bsfs_identity {
 	int64_t size;
 	struct timespec mtime;
 	struct timespec ctime;
+
+	/* Of the directory that a .bsd's 4-bit tensors show as: links << 1 | 1,
+	 * as struct bs_int4_dir has them; else 0. */
+	uint32_t int4;
+	struct bsfs_config config;
 };
 
 static inline struct bsfs_identity bsfs_identity_of(const struct stat *st)
@@ -170,6 +182,14 @@ static inline struct bsfs_identity bsfs_identity_of(const struct stat *st)
 	return id;
 }
 
+static inline int bsfs_config_equal(const struct bsfs_config *a,
+				    const struct bsfs_config *b)
+{
+	return a->ino == b->ino && a->size == b->size &&
+	       a->ctime.tv_sec == b->ctime.tv_sec &&
+	       a->ctime.tv_nsec == b->ctime.tv_nsec;
+}
+
 static inline int bsfs_identity_equal(const struct bsfs_identity *a,
 				      const struct bsfs_identity *b)
 {
@@ -177,7 +197,20 @@ static inline int bsfs_identity_equal(const struct bsfs_identity *a,
 	       a->mtime.tv_sec == b->mtime.tv_sec &&
 	       a->mtime.tv_nsec == b->mtime.tv_nsec &&
 	       a->ctime.tv_sec == b->ctime.tv_sec &&
-	       a->ctime.tv_nsec == b->ctime.tv_nsec;
+	       a->ctime.tv_nsec == b->ctime.tv_nsec && a->int4 == b->int4 &&
+	       bsfs_config_equal(&a->config, &b->config);
+}
+
+/* The same view of the store file that 'st' is now; its config.json is not
+ * looked at. */
+static inline struct bsfs_identity
+bsfs_identity_now(const struct stat *st, const struct bsfs_identity *like)
+{
+	struct bsfs_identity id = bsfs_identity_of(st);
+
+	id.int4 = like->int4;
+	id.config = like->config;
+	return id;
 }
 
 /* The largest read request: FUSE's on all kernels without its sysctl raised. */

@@ -19,6 +19,7 @@
 #include "inode.h"
 
 #include "bundle.h"
+#include "int4.h"
 #include "store.h"
 #include "vfile.h"
 #include "watch.h"
@@ -214,7 +215,8 @@ static void show_bundle(const struct bsfs_name *name, struct bsfs_inode *n)
 
 	n->is_linked = st->st_nlink > 1;
 	n->stored_mode = st->st_mode;
-	n->stored_blocks = st->st_blocks;
+	/* What a .bsd takes, the file beside this directory shows. */
+	n->stored_blocks = name->is_int4 ? 0 : st->st_blocks;
 	st->st_mode = bsfs_dir_mode(name->mode, st->st_mode);
 	st->st_size = 0;
 	st->st_mtim = bsfs_timespec_of(name->mtime_ns);
@@ -416,24 +418,27 @@ void bsfs_inode_unwatched(struct bsfs_session *s, int watch)
 	pthread_mutex_unlock(&t->lock);
 }
 
-/* The name under which 'l' (or NULL) shows a store file, into 'shown' if there
- * is one. */
-static void find_shown(const struct bsfs_listing *l, const char *stored,
-		       char *shown)
+/* Let the kernel forget the names under which 'l' shows what the store file
+ * 'stored' has to do with.  Its own name is another matter. */
+static void forget_shown(struct bsfs_session *s, uint64_t dir,
+			 const struct bsfs_listing *l, const char *stored)
 {
-	const struct bsfs_name *name = NULL;
+	const struct bsfs_name *name = bsfs_listing_find_stored(l, stored);
+	size_t i;
 
-	if (l && stored)
-		name = bsfs_listing_find_stored(l, stored);
-	if (name)
-		snprintf(shown, NAME_MAX + 1, "%s", name->shown);
+	if (name && strcmp(name->shown, stored) != 0)
+		bsfs_session_forget_name(s, dir, name->shown);
+	/* Of these directories what lies beside them is a part. */
+	for (i = 0; l->n_int4 && i < l->n_names; i++)
+		if (l->names[i].is_int4)
+			bsfs_session_forget_name(s, dir, l->names[i].shown);
 }
 
 void bsfs_inode_changed(struct bsfs_session *s, int watch, const char *stored)
 {
 	/* What the listing at hand shows, and what the one before it did: the
 	 * directory may have been read anew before its event came. */
-	char shown[2][NAME_MAX + 1] = { "", "" };
+	struct bsfs_listing *lists[2] = { NULL, NULL };
 	struct bsfs_inodes *t = s->inodes;
 	struct bsfs_inode *dir;
 	uint64_t id = 0;
@@ -444,8 +449,10 @@ void bsfs_inode_changed(struct bsfs_session *s, int watch, const char *stored)
 	dir = find_watched(t, watch);
 	if (dir) {
 		id = inode_id(s, dir);
-		find_shown(dir->listing, stored, shown[0]);
-		find_shown(dir->previous, stored, shown[1]);
+		if (dir->listing)
+			lists[0] = bsfs_listing_get(dir->listing);
+		if (dir->previous)
+			lists[1] = bsfs_listing_get(dir->previous);
 	}
 	pthread_mutex_unlock(&t->lock);
 	if (!id)
@@ -454,9 +461,11 @@ void bsfs_inode_changed(struct bsfs_session *s, int watch, const char *stored)
 	 * well as what it was shown under. */
 	if (stored)
 		bsfs_session_forget_name(s, id, stored);
-	for (i = 0; i < 2; i++)
-		if (*shown[i] && strcmp(shown[i], stored) != 0)
-			bsfs_session_forget_name(s, id, shown[i]);
+	for (i = 0; i < 2; i++) {
+		if (stored && lists[i])
+			forget_shown(s, id, lists[i], stored);
+		bsfs_listing_put(lists[i]);
+	}
 	bsfs_session_forget_inode(s, id);
 	bsfs_vfiles_tidy(s);
 }
@@ -652,6 +661,10 @@ static int make_inode(struct bsfs_session *s, const struct bsfs_inode *dir,
 	n->identity = bsfs_identity_of(&st);
 	n->type = S_ISDIR(st.st_mode) ? BSFS_DIR : BSFS_FILE;
 	n->attr = st;
+	if (name && name->is_int4) {
+		n->identity.int4 = name->identity.int4;
+		n->identity.config = bsfs_int4_config(s, path);
+	}
 	if (name && name->what != BSFS_PLAIN) {
 		if (!bsfs_identity_equal(&n->identity, &name->identity)) {
 			free(n);

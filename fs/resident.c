@@ -390,7 +390,7 @@ void bsfs_resident_tidy(struct bsfs_session *s)
 static int is_same_file(const struct bsfs_identity *a,
 			const struct bsfs_identity *b)
 {
-	return a->dev == b->dev && a->ino == b->ino;
+	return a->dev == b->dev && a->ino == b->ino && !a->int4 == !b->int4;
 }
 
 /* The file, known from now on; NULL: out of memory.  Of older versions of it

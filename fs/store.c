@@ -5,6 +5,8 @@
 
 #include "store.h"
 
+#include "int4.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -72,6 +74,8 @@ int bsfs_store_compare(const struct bsfs_session *s, const char *path,
 
 	if (err)
 		return bsfs_store_stale(err);
-	now = bsfs_identity_of(&st);
+	now = bsfs_identity_now(&st, identity);
+	if (identity->int4)
+		now.config = bsfs_int4_config(s, path);
 	return bsfs_identity_equal(&now, identity) ? 0 : -ESTALE;
 }

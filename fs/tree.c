@@ -14,6 +14,7 @@
 
 #include "tree.h"
 
+#include "int4.h"
 #include "stats.h"
 #include "store.h"
 #include "vfile.h"
@@ -164,6 +165,7 @@ static int name_container(struct bsfs_session *s, const char *path,
 	} else {
 		n->what = sum.is_bundle ? BSFS_BUNDLE_DIR : BSFS_MEMBER;
 		n->size = sum.size;
+		n->n_int4 = sum.n_int4;
 		n->mtime_ns = sum.mtime_ns;
 		n->mode = sum.mode;
 		if (sum.is_upstream)
@@ -287,6 +289,25 @@ static int compare_names(const void *a, const void *b)
 }
 
 /* Put the hidden ones behind those shown, and say so. */
+static void say_hidden(struct bsfs_session *s, const char *dir,
+		       const struct bsfs_name *hidden, const char *by)
+{
+	char path[PATH_MAX];
+
+	if (bsfs_path_join(path, dir, hidden->stored) != 0)
+		return;
+	if (hidden->is_int4)
+		bsfs_problem(s->stats, path,
+			     "the directory of its 4-bit tensors is hidden, "
+			     "because %s is there too; remove or rename it",
+			     by);
+	else
+		bsfs_problem(s->stats, path,
+			     "hidden, because %s is there too; remove "
+			     "or rename one of them",
+			     by);
+}
+
 static void hide_clashes(struct bsfs_session *s, const char *dir,
 			 struct bsfs_listing *l)
 {
@@ -294,7 +315,6 @@ static void hide_clashes(struct bsfs_session *s, const char *dir,
 
 	for (i = 0; i < n; i++) {
 		struct bsfs_name hidden = l->names[i];
-		char path[PATH_MAX];
 
 		if (!kept ||
 		    strcmp(l->names[kept - 1].shown, hidden.shown) != 0) {
@@ -302,11 +322,7 @@ static void hide_clashes(struct bsfs_session *s, const char *dir,
 			l->names[kept++] = hidden;
 			continue;
 		}
-		if (bsfs_path_join(path, dir, hidden.stored) == 0)
-			bsfs_problem(s->stats, path,
-				     "hidden, because %s is there too; remove "
-				     "or rename one of them",
-				     l->names[kept - 1].stored);
+		say_hidden(s, dir, &hidden, l->names[kept - 1].stored);
 	}
 	l->n_names = kept;
 	l->n_hidden = n - kept;
@@ -326,9 +342,11 @@ static int index_by_stored(struct bsfs_listing *l)
 	l->by_stored = malloc((n + 1) * sizeof(struct bsfs_name *));
 	if (!l->by_stored)
 		return -ENOMEM;
+	l->n_stored = 0;
 	for (i = 0; i < n; i++)
-		l->by_stored[i] = &l->names[i];
-	qsort(l->by_stored, n, sizeof(*l->by_stored), compare_stored);
+		if (!l->names[i].is_int4)
+			l->by_stored[l->n_stored++] = &l->names[i];
+	qsort(l->by_stored, l->n_stored, sizeof(*l->by_stored), compare_stored);
 	return 0;
 }
 
@@ -361,29 +379,38 @@ int bsfs_is_racy(const struct timespec *mtime)
 	return age < (mtime->tv_nsec ? TICK_NS : COARSE_NS);
 }
 
-static int add_entry(struct bsfs_listing *l, const struct dirent *d,
-		     size_t *allocated)
+/* NULL: out of memory. */
+static struct bsfs_name *add_name(struct bsfs_listing *l, const char *stored)
 {
 	struct bsfs_name *n;
 
-	if (l->n_names == *allocated) {
-		size_t more = *allocated ? *allocated * 2 : 64;
+	if (l->n_names == l->n_allocated) {
+		size_t more = l->n_allocated ? l->n_allocated * 2 : 64;
 
 		n = reallocarray(l->names, more, sizeof(*n));
 		if (!n)
-			return -ENOMEM;
+			return NULL;
 		l->names = n;
-		*allocated = more;
+		l->n_allocated = more;
 	}
 	n = &l->names[l->n_names];
 	memset(n, 0, sizeof(*n));
-	n->stored = strdup(d->d_name);
+	n->stored = strdup(stored);
 	if (!n->stored)
-		return -ENOMEM;
+		return NULL;
 	n->shown = n->stored;
+	l->n_names++;
+	return n;
+}
+
+static int add_entry(struct bsfs_listing *l, const struct dirent *d)
+{
+	struct bsfs_name *n = add_name(l, d->d_name);
+
+	if (!n)
+		return -ENOMEM;
 	n->ino = d->d_ino;
 	n->d_type = d->d_type;
-	l->n_names++;
 	return 0;
 }
 
@@ -503,7 +530,6 @@ static int name_containers(struct bsfs_session *s, const char *path, int fd,
 static int read_entries(struct bsfs_session *s, const char *path, int is_raw,
 			DIR *dir, struct bsfs_listing *l)
 {
-	size_t allocated = 0;
 	struct dirent *d;
 	int err = 0;
 
@@ -520,7 +546,79 @@ static int read_entries(struct bsfs_session *s, const char *path, int is_raw,
 		if (strcmp(d->d_name, ".") != 0 &&
 		    strcmp(d->d_name, "..") != 0 &&
 		    (is_raw || is_shown(s, path, d->d_name)))
-			err = add_entry(l, d, &allocated);
+			err = add_entry(l, d);
+	}
+	return err;
+}
+
+/* ---- 4-bit tensors -------------------------------------------------------- */
+
+/* Which files of a tokenizer are shown here. */
+static uint32_t links_in(const struct bsfs_listing *l)
+{
+	uint32_t links = 0;
+	const char *name;
+	unsigned k;
+	size_t i;
+
+	for (i = 0; i < l->n_names; i++)
+		for (k = 0; (name = bs_int4_link(k)) != NULL; k++)
+			if (!strcmp(l->names[i].shown, name))
+				links |= UINT32_C(1) << k;
+	return links;
+}
+
+/* The directory that 'names[i]' of the directory at 'path' shows besides. */
+static int add_int4(struct bsfs_session *s, const char *path,
+		    struct bsfs_listing *l, size_t i, uint32_t links)
+{
+	const struct bsfs_name *of = &l->names[i];
+	size_t stem = (size_t)(strrchr(of->stored, '.') - of->stored);
+	char *shown = malloc(stem + sizeof(BS_INT4_SUFFIX)), file[PATH_MAX];
+	struct bsfs_name *n;
+
+	if (!shown)
+		return -ENOMEM;
+	memcpy(shown, of->stored, stem);
+	strcpy(shown + stem, BS_INT4_SUFFIX);
+	if (!is_file_name(shown) ||
+	    bsfs_path_join(file, path, of->stored) != 0) {
+		free(shown);
+		return 0;
+	}
+	n = add_name(l, of->stored);
+	if (!n) {
+		free(shown);
+		return -ENOMEM;
+	}
+	of = &l->names[i]; /* they may have moved */
+	n->shown = shown;
+	n->what = BSFS_BUNDLE_DIR;
+	n->d_type = DT_DIR;
+	n->ino = of->ino;
+	n->identity = of->identity;
+	n->identity.int4 = links << 1 | 1;
+	n->identity.config = bsfs_int4_config(s, file);
+	n->is_int4 = 1;
+	l->n_int4++;
+	n->size = of->size;
+	n->mtime_ns = of->mtime_ns;
+	n->mode = 0755;
+	return 0;
+}
+
+static int add_all_int4(struct bsfs_session *s, const char *path,
+			struct bsfs_listing *l)
+{
+	size_t n = l->n_names, i;
+	uint32_t links = 0;
+	int err = 0;
+
+	for (i = 0; i < n && !err; i++) {
+		if (l->names[i].what != BSFS_MEMBER || !l->names[i].n_int4)
+			continue;
+		links = links ? links : links_in(l);
+		err = add_int4(s, path, l, i, links);
 	}
 	return err;
 }
@@ -581,6 +679,8 @@ int bsfs_listing_read(struct bsfs_session *s, const char *path, int is_raw,
 	err = read_entries(s, path, is_raw, dir, l);
 	if (!err && !is_raw)
 		err = name_containers(s, path, fd, old, l);
+	if (!err && !is_raw)
+		err = add_all_int4(s, path, l);
 	if (!err)
 		err = arrange(s, path, old, l);
 out:
@@ -620,9 +720,9 @@ static int compare_to_stored(const void *key, const void *name)
 const struct bsfs_name *bsfs_listing_find_stored(const struct bsfs_listing *l,
 						 const char *stored)
 {
-	struct bsfs_name **n =
-		bsearch(stored, l->by_stored, l->n_names + l->n_hidden,
-			sizeof(*l->by_stored), compare_to_stored);
+	struct bsfs_name **n = bsearch(stored, l->by_stored, l->n_stored,
+				       sizeof(*l->by_stored),
+				       compare_to_stored);
 
 	return n ? *n : NULL;
 }
@@ -651,6 +751,8 @@ static void summarise_dir(struct bsfs_session *s, const char *path,
 			sum->is_partial = 1;
 			break;
 		}
+		if (n->is_int4)
+			continue;
 		if (n->what == BSFS_MEMBER || n->what == BSFS_BUNDLE_DIR) {
 			sum->n_models++;
 			sum->shown_len += n->size;

@@ -27,9 +27,13 @@ struct bsfs_name {
 	int err; /* errno of a damaged one */
 	ino_t ino; /* in the store */
 	struct bsfs_identity identity; /* of a container */
+	/* The directory of a .bsd's 4-bit tensors, which shows beside its file:
+	 * as BSFS_BUNDLE_DIR. */
+	int is_int4;
 
 	/* Of what a container holds, from its superblock. */
 	uint64_t size; /* of a directory: of all files in it */
+	uint64_t n_int4; /* tensors that it has in 4 bits as well */
 	int64_t mtime_ns;
 	uint32_t mode;
 };
@@ -42,9 +46,13 @@ struct bsfs_listing {
 	struct bsfs_identity identity; /* of the directory */
 	size_t n_names;
 	size_t n_hidden; /* store files that are not shown */
+	size_t n_allocated;
+	size_t n_int4; /* directories of 4-bit tensors */
 	struct bsfs_name *names; /* [n_names + n_hidden], owned; those shown
 				  * first, sorted by 'shown' */
-	struct bsfs_name **by_stored; /* all of them, sorted by 'stored' */
+	struct bsfs_name **by_stored; /* [n_stored]: all but is_int4, sorted by
+				       * 'stored' */
+	size_t n_stored;
 };
 
 /*

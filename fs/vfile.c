@@ -16,6 +16,7 @@
 #include "vfile.h"
 
 #include "cache.h"
+#include "int4.h"
 #include "stats.h"
 #include "store.h"
 
@@ -146,7 +147,7 @@ static int open_direct(const struct bsfs_session *s, const char *path,
 		return -1;
 	if (posix_memalign(&buf, BSFS_DIRECT_ALIGN, BSFS_DIRECT_ALIGN) == 0 &&
 	    fstat(fd, &st) == 0 && pread(fd, buf, BSFS_DIRECT_ALIGN, 0) > 0) {
-		now = bsfs_identity_of(&st);
+		now = bsfs_identity_now(&st, identity);
 		if (bsfs_identity_equal(&now, identity)) {
 			free(buf);
 			return fd;
@@ -234,11 +235,28 @@ static enum bs_result open_in_index(const struct bsfs_session *s,
 	return res;
 }
 
+/* The directory of a .bsd's 4-bit tensors, and not its file. */
+static int open_int4(struct bsfs_session *s, struct bsfs_vfile *f,
+		     enum bs_result *ret, struct bs_error *error)
+{
+	struct bs_int4_dir dir;
+	int err = bsfs_int4_dir(s, f->path, &f->identity, &dir);
+
+	if (err)
+		return err;
+	f->source.int4 = &dir;
+	*ret = bs_archive_open(&f->ar, &f->source, error);
+	f->source.int4 = NULL;
+	free((char *)(uintptr_t)dir.config);
+	return 0;
+}
+
 static int open_archive(struct bsfs_session *s, struct bsfs_vfile *f)
 {
 	struct bs_error error = { 0 };
-	enum bs_result res;
+	enum bs_result res = BS_OK;
 	size_t bits_len;
+	int err = 0;
 
 	f->source = (struct bs_source){
 		.pread = source_pread,
@@ -246,8 +264,14 @@ static int open_archive(struct bsfs_session *s, struct bsfs_vfile *f)
 		.size = (uint64_t)f->identity.size,
 		.is_index = !strcmp(base_name(f->path), BS_INDEX_NAME),
 	};
-	res = bs_archive_open(&f->ar, &f->source, &error);
-	if (res == BS_OK && bs_archive_summary(f->ar)->is_upstream)
+	if (f->identity.int4)
+		err = open_int4(s, f, &res, &error);
+	else
+		res = bs_archive_open(&f->ar, &f->source, &error);
+	if (err)
+		return err;
+	if (res == BS_OK && !f->identity.int4 &&
+	    bs_archive_summary(f->ar)->is_upstream)
 		res = open_in_index(s, f, &error);
 	if (res != BS_OK) {
 		if (bsfs_problem(s->stats, f->path,
@@ -282,7 +306,7 @@ static int open_vfile(struct bsfs_session *s, const char *path,
 		return bsfs_store_stale(f->fd);
 	if (fstat(f->fd, &st) != 0)
 		return -errno;
-	now = bsfs_identity_of(&st);
+	now = bsfs_identity_now(&st, &f->identity);
 	if (!bsfs_identity_equal(&f->identity, &now))
 		return -ESTALE;
 	f->path = strdup(path);
