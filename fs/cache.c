@@ -18,6 +18,9 @@
  *
  * Buffers of evicted chunks are used again: fresh memory from the kernel costs
  * more than decoding into it (design figures: 2.4 GB/s for fresh 4 KiB pages).
+ * Those of usual chunks are cells of slabs, each a huge page where the kernel has
+ * one: the kernel, which takes hold of every page that it copies from, does so in
+ * half the time then.
  *
  * The cache does not know what a chunk is.  It does not read or decode.
  */
@@ -28,6 +31,15 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+
+#define PAGE ((size_t)4096)
+
+/* A cell is what a chunk of a usual length takes, and shorter ones down to half
+ * of it. */
+#define CELL ((size_t)256 << 10)
+#define SLAB_LEN ((size_t)2 << 20)
+#define N_CELLS (SLAB_LEN / CELL)
 
 #define N_BUCKETS 4096 /* of 256 KiB: a gigabyte before chains grow */
 
@@ -38,6 +50,12 @@ enum state {
 	LOADING,
 	READY,
 	FAILED,
+};
+
+/* The memory of some buffers. */
+struct slab {
+	uint8_t *cells; /* owned: [SLAB_LEN] */
+	unsigned n_left; /* cells that were not given back */
 };
 
 struct bsfs_entry {
@@ -52,6 +70,7 @@ struct bsfs_entry {
 	size_t len; /* what it is charged */
 	void *object; /* a chunk: its buffer, of 'len' bytes; owned */
 	void (*release)(void *object); /* NULL for a chunk */
+	struct slab *slab; /* that the buffer is a cell of, or NULL */
 	struct bsfs_entry *next; /* in its bucket */
 	uint32_t raw_len; /* of a chunk */
 	uint32_t n_read; /* bytes of it that were answered */
@@ -67,6 +86,7 @@ struct lru {
 /* A buffer between two lives; it lies in its own bytes. */
 struct spare {
 	struct spare *next;
+	struct slab *slab; /* or NULL */
 	size_t len;
 };
 
@@ -164,6 +184,17 @@ static void unlink_entry(struct bsfs_cache *c, struct bsfs_entry *e)
 	c->stats.n_entries--;
 }
 
+static void keep_spare(struct bsfs_cache *c, void *buf, size_t len,
+		       struct slab *slab)
+{
+	struct spare *s = buf;
+
+	s->len = len;
+	s->slab = slab;
+	s->next = c->spares;
+	c->spares = s;
+}
+
 /* Free an entry that is in no list. */
 static void free_entry(struct bsfs_cache *c, struct bsfs_entry *e)
 {
@@ -171,13 +202,22 @@ static void free_entry(struct bsfs_cache *c, struct bsfs_entry *e)
 		e->release(e->object);
 		c->used -= e->len;
 	} else if (e->object) {
-		struct spare *s = e->object;
-
-		s->len = e->len;
-		s->next = c->spares;
-		c->spares = s;
+		keep_spare(c, e->object, e->len, e->slab);
 	}
 	free(e);
+}
+
+/* A cell's memory goes back at once, its addresses with the slab's last. */
+static void give_back(struct slab *slab, void *cell)
+{
+	/* What is given back must not come back in one piece with the rest. */
+	if (slab->n_left == N_CELLS)
+		madvise(slab->cells, SLAB_LEN, MADV_NOHUGEPAGE);
+	madvise(cell, CELL, MADV_DONTNEED);
+	if (--slab->n_left == 0) {
+		free(slab->cells);
+		free(slab);
+	}
 }
 
 static void free_spare(struct bsfs_cache *c, struct spare **p)
@@ -186,7 +226,10 @@ static void free_spare(struct bsfs_cache *c, struct spare **p)
 
 	*p = s->next;
 	c->used -= s->len;
-	free(s);
+	if (s->slab)
+		give_back(s->slab, s);
+	else
+		free(s);
 }
 
 static void discard(struct bsfs_cache *c, struct bsfs_entry *e)
@@ -226,27 +269,53 @@ static struct spare **find_spare(struct bsfs_cache *c, size_t len)
 	return *p ? p : NULL;
 }
 
-/* A buffer of 'len' bytes, already charged; NULL: out of memory.  Evicting a
- * chunk as long as this one gives its buffer. */
-static void *take_buffer(struct bsfs_cache *c, size_t len)
+/* N_CELLS more spares, if the budget has room for all and there is memory. */
+static void add_slab(struct bsfs_cache *c)
+{
+	struct slab *slab = calloc(1, sizeof(*slab));
+	void *cells = NULL;
+	size_t i;
+
+	if (!slab || posix_memalign(&cells, SLAB_LEN, SLAB_LEN)) {
+		free(slab);
+		return;
+	}
+	/* Where there are no huge pages, small ones do. */
+	madvise(cells, SLAB_LEN, MADV_HUGEPAGE);
+	slab->cells = cells;
+	slab->n_left = N_CELLS;
+	charge(c, SLAB_LEN);
+	for (i = N_CELLS; i > 0; i--)
+		keep_spare(c, slab->cells + (i - 1) * CELL, CELL, slab);
+}
+
+/* A buffer of 'len' bytes, already charged: 0 or -ENOMEM.  Evicting a chunk as
+ * long as this one gives its buffer. */
+static int take_buffer(struct bsfs_cache *c, size_t len, void **ret,
+		       struct slab **ret_slab)
 {
 	struct spare **p = find_spare(c, len);
-	void *buf;
 
 	if (!p && c->used + len > c->limit && oldest(c)) {
 		evict(c, oldest(c));
 		p = find_spare(c, len);
 	}
+	if (!p && len == CELL && c->used + SLAB_LEN <= c->limit) {
+		add_slab(c);
+		p = find_spare(c, len);
+	}
+	*ret_slab = NULL;
 	if (p) {
-		buf = *p;
+		*ret_slab = (*p)->slab;
+		*ret = *p;
 		*p = (*p)->next;
-		return buf;
+		return 0;
 	}
 	make_room(c, len);
-	if (posix_memalign(&buf, 4096, len < 4096 ? 4096 : len))
-		return NULL;
+	if (posix_memalign(ret, PAGE, len))
+		return -ENOMEM;
 	charge(c, len);
-	return buf;
+	return 0;
 }
 
 void bsfs_cache_free(struct bsfs_cache *c)
@@ -282,7 +351,9 @@ void bsfs_cache_reserve(struct bsfs_cache *c, int64_t len, uint64_t least)
 /* A chunk's buffer is as long as the longest chunk that may use it again. */
 static size_t buffer_len(size_t len)
 {
-	return (len + 4095) / 4096 * 4096;
+	if (len > CELL / 2 && len <= CELL)
+		return CELL;
+	return len ? (len + PAGE - 1) / PAGE * PAGE : PAGE;
 }
 
 static struct bsfs_entry *claim(struct bsfs_cache *c, enum bsfs_kind kind,
@@ -295,8 +366,7 @@ static struct bsfs_entry *claim(struct bsfs_cache *c, enum bsfs_kind kind,
 		return NULL;
 	if (kind == BSFS_CHUNK) {
 		e->len = buffer_len(len);
-		e->object = take_buffer(c, e->len);
-		if (!e->object) {
+		if (take_buffer(c, e->len, &e->object, &e->slab) != 0) {
 			free(e);
 			return NULL;
 		}
