@@ -41,8 +41,6 @@ struct bsfs_decoder {
 	pthread_mutex_t lock; /* protects 'idle' */
 	pthread_cond_t returned;
 	int is_async; /* the workers got rings */
-	unsigned n_cpus;
-	unsigned n_busy; /* atomic: workers that do not wait for others */
 	struct bsfs_worker *idle;
 };
 
@@ -88,28 +86,12 @@ int bsfs_decoder_new(struct bsfs_session *s)
 		d->idle = w;
 	}
 	d->is_async = bsfs_uring_is_async(d->idle->loader.uring);
-	d->n_cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
-	if (d->n_cpus > s->opt->n_threads)
-		d->n_cpus = s->opt->n_threads;
 	return 0;
 }
 
 int bsfs_decoder_is_async(const struct bsfs_session *s)
 {
 	return s->decoder->is_async;
-}
-
-int bsfs_decoder_is_busy(const struct bsfs_session *s)
-{
-	const struct bsfs_decoder *d = s->decoder;
-
-	return __atomic_load_n(&d->n_busy, __ATOMIC_SEQ_CST) >= d->n_cpus;
-}
-
-static void count_busy(const struct bsfs_worker *w, int by)
-{
-	__atomic_fetch_add(&w->s->decoder->n_busy, (unsigned)by,
-			   __ATOMIC_SEQ_CST);
 }
 
 void bsfs_decoder_free(struct bsfs_session *s)
@@ -145,7 +127,6 @@ struct bsfs_worker *bsfs_worker_get(struct bsfs_session *s)
 	w->n_pins = 0;
 	w->loader.n_again = 0;
 	w->loader.bad_chunk = UINT64_MAX;
-	count_busy(w, 1);
 	return w;
 }
 
@@ -165,7 +146,6 @@ void bsfs_worker_put(struct bsfs_worker *w)
 	struct bsfs_decoder *d = w->s->decoder;
 
 	unpin(w);
-	count_busy(w, -1);
 	pthread_mutex_lock(&d->lock);
 	w->next = d->idle;
 	d->idle = w;
@@ -234,9 +214,7 @@ static int wait_for(struct bsfs_worker *w, struct bsfs_vfile *f,
 	int err, found;
 
 	for (;;) {
-		count_busy(w, -1);
 		err = bsfs_cache_wait(c, w->pins[i]);
-		count_busy(w, 1);
 		if (err != -ECANCELED)
 			return err;
 		/* Who failed had not been asked for it, and does not say what

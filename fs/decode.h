@@ -39,9 +39,6 @@ void bsfs_decoder_free(struct bsfs_session *s);
 /* Whether the store is read through io_uring. */
 int bsfs_decoder_is_async(const struct bsfs_session *s);
 
-/* Whether requests keep all processors busy. */
-int bsfs_decoder_is_busy(const struct bsfs_session *s);
-
 struct bsfs_worker *bsfs_worker_get(struct bsfs_session *s);
 void bsfs_worker_put(struct bsfs_worker *w);
 

@@ -571,7 +571,6 @@ static void read_model(fuse_req_t req, const struct bsfs_handle *h,
 		fuse_reply_iov(req, w->iov, (int)w->n_iov);
 	}
 	bsfs_worker_put(w);
-	bsfs_prefetch_wake(s);
 }
 
 static void read_plain(fuse_req_t req, int fd, uint64_t off, size_t size)

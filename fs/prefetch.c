@@ -6,8 +6,14 @@
  * the store in flight each, and decode them in the order in which they are
  * wanted: first what a request waits for already, else the oldest.  They never
  * wait for a chunk that somebody else loads, and finish all that they claim.
- * They claim nothing while requests keep all processors busy, or when memory is
- * short.  What fails is left to the request that wants it.
+ * They claim nothing when memory is short.  What fails is left to the request
+ * that wants it.
+ *
+ * To the scheduler they are a little less urgent than what answers requests, and
+ * than readers, so that those go on at once and these take what is left.  As
+ * urgent as the others they kept them waiting on one processor while the other was
+ * idle, and holding them back by counting requests made them sleep and wake a
+ * thousand times a second.
  *
  * Another thread gives decoded pieces to the kernel ahead of the reader
  * (notify_store): faults of a mapping then find their pages, where each would
@@ -31,6 +37,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -51,6 +58,10 @@
  * flight, so that a slow disk does not wait.  What is more leaves the processor's
  * caches before it is read: 16 MiB cost a tenth more processor time than 3. */
 #define AHEAD_MAX (2 * MIB)
+
+/* A third of the weight that a request's thread has for the scheduler; 10 and 19
+ * were no faster, and would starve where others compute. */
+#define LESS_URGENT 5
 
 /* How often to look at what memory there is. */
 #define PRESSURE_MS 250
@@ -103,7 +114,7 @@ struct bsfs_prefetch {
 	struct bsfs_reader *readers[N_BUCKETS];
 	int64_t looked_ms; /* at the memory there is */
 	uint64_t n_events; /* that `ready' tells of */
-	unsigned n_waiting; /* for `work'; read without the lock, too */
+	unsigned n_waiting; /* for `work' */
 	int is_stopping;
 	pthread_t pusher;
 	int has_pusher;
@@ -240,17 +251,6 @@ void bsfs_reader_again(struct bsfs_session *s, struct bsfs_reader *r,
 	pthread_mutex_unlock(&p->lock);
 }
 
-void bsfs_prefetch_wake(struct bsfs_session *s)
-{
-	struct bsfs_prefetch *p = s->prefetch;
-
-	if (!p || !__atomic_load_n(&p->n_waiting, __ATOMIC_SEQ_CST))
-		return;
-	pthread_mutex_lock(&p->lock);
-	wake(p);
-	pthread_mutex_unlock(&p->lock);
-}
-
 unsigned bsfs_prefetch_streams(const struct bsfs_session *s, uint64_t *ret_max)
 {
 	struct bsfs_prefetch *p = s->prefetch;
@@ -313,7 +313,7 @@ static struct bsfs_reader *take(struct bsfs_prefetch *p, struct bsfs_piece *ret,
 	struct bsfs_stream *st;
 	struct bsfs_reader *r;
 
-	if (p->is_stopping || bsfs_decoder_is_busy(p->s))
+	if (p->is_stopping)
 		return NULL;
 	st = bsfs_streams_next(&p->streams, now_ms());
 	if (!st)
@@ -445,25 +445,33 @@ static int wait_for_work(struct bsfs_prefetch *p)
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += 1;
 	pthread_mutex_lock(&p->lock);
-	__atomic_fetch_add(&p->n_waiting, 1, __ATOMIC_SEQ_CST);
-	if (!p->is_stopping && (bsfs_decoder_is_busy(p->s) ||
-				!bsfs_streams_next(&p->streams, now_ms()))) {
+	p->n_waiting++;
+	if (!p->is_stopping && !bsfs_streams_next(&p->streams, now_ms())) {
 		/* Memory may be there again without anybody's telling. */
 		if (p->streams.total < p->total)
 			pthread_cond_timedwait(&p->work, &p->lock, &until);
 		else
 			pthread_cond_wait(&p->work, &p->lock);
 	}
-	__atomic_fetch_sub(&p->n_waiting, 1, __ATOMIC_SEQ_CST);
+	p->n_waiting--;
 	goes_on = !p->is_stopping;
 	pthread_mutex_unlock(&p->lock);
 	return goes_on;
+}
+
+/* Of the calling thread alone; whatever the daemon itself has is kept. */
+static void be_less_urgent(void)
+{
+	int now = getpriority(PRIO_PROCESS, 0);
+
+	setpriority(PRIO_PROCESS, 0, now + LESS_URGENT);
 }
 
 static void *prefetch(void *arg)
 {
 	struct prefetcher *t = arg;
 
+	be_less_urgent();
 	for (;;) {
 		look_at_memory(t->p);
 		fill(t);

@@ -43,9 +43,6 @@ void bsfs_reader_note(struct bsfs_session *s, struct bsfs_reader *r,
 void bsfs_reader_again(struct bsfs_session *s, struct bsfs_reader *r,
 		       uint64_t off);
 
-/* A request has ended: there may be a processor to spare. */
-void bsfs_prefetch_wake(struct bsfs_session *s);
-
 /* Streams that are followed now, and in *ret_max how many bytes may be ahead of
  * all of them. */
 unsigned bsfs_prefetch_streams(const struct bsfs_session *s, uint64_t *ret_max);
