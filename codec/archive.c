@@ -23,6 +23,7 @@
 #include "format.h"
 #include "paths.h"
 #include "superblock.h"
+#include "upstream/packed.h"
 #include "upstream/upstream.h"
 
 #include <stdlib.h>
@@ -595,6 +596,18 @@ enum bs_result bs_upstream_decode(const struct bs_archive *ar, uint64_t blob,
 								  : BS_OK;
 	return bs_up_tensor_decode(&ar->up.tensors[blob - 1], &ar->src, take,
 				   ctx);
+}
+
+enum bs_result bs_upstream_check(const struct bs_archive *ar, uint64_t blob,
+				 int (*take)(void *ctx, uint64_t off,
+					     const void *data, size_t len),
+				 void *ctx, enum bs_result *ret_int4)
+{
+	*ret_int4 = BS_OK;
+	if (!ar->sb.summary.is_upstream || !blob)
+		return bs_upstream_decode(ar, blob, take, ctx);
+	return bs_up_packed_check(&ar->up.tensors[blob - 1], &ar->src, take,
+				  ctx, ret_int4);
 }
 
 /* ---- Opening ------------------------------------------------------------- */

@@ -390,6 +390,16 @@ enum bs_result bs_upstream_decode(const struct bs_archive *ar, uint64_t blob,
 					      const void *data, size_t len),
 				  void *ctx);
 
+/*
+ * The same for who wants to know only whether a blob is good; 'take' gets nothing
+ * that means anything.  *ret_int4 says the same of its 4-bit values, where it has
+ * some: whether they follow of its bytes.
+ */
+enum bs_result bs_upstream_check(const struct bs_archive *ar, uint64_t blob,
+				 int (*take)(void *ctx, uint64_t off,
+					     const void *data, size_t len),
+				 void *ctx, enum bs_result *ret_int4);
+
 /* ---- Writing ------------------------------------------------------------ */
 
 /* How bytes are modelled.  The numbers are those of docs/format.md. */

@@ -44,6 +44,7 @@ struct bsfs_summary {
 	uint64_t n_models; /* containers shown as the file they were */
 	uint64_t shown_len; /* their bytes as shown */
 	uint64_t stored_len; /* and as stored */
+	uint64_t n_int4; /* directories of 4-bit tensors, beside the exact file */
 	uint64_t n_problems;
 	int is_partial; /* there may be more: not all was looked through */
 };

@@ -751,8 +751,10 @@ static void summarise_dir(struct bsfs_session *s, const char *path,
 			sum->is_partial = 1;
 			break;
 		}
-		if (n->is_int4)
+		if (n->is_int4) {
+			sum->n_int4++;
 			continue;
+		}
 		if (n->what == BSFS_MEMBER || n->what == BSFS_BUNDLE_DIR) {
 			sum->n_models++;
 			sum->shown_len += n->size;

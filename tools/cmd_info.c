@@ -129,6 +129,7 @@ static void tell_json(const struct bst_container *box,
 	bst_json_u64(&j, "blobs", bs_archive_n_blobs(box->ar));
 	bst_json_u64(&j, "chunks", bs_archive_n_chunks(box->ar));
 	bst_json_u64(&j, "tied", cen->n_tied);
+	bst_json_u64(&j, "int4_tensors", sum->n_int4);
 	bst_json_bool(&j, "first_superblock_ok",
 		      !bs_archive_is_degraded(box->ar));
 	if (sum->is_upstream)
@@ -195,6 +196,10 @@ static void tell(const struct bst_container *box, const struct bst_census *cen)
 		printf("%-8s %zu, %llu of them tied\n", "tensors",
 		       bs_st_n_tensors(box->names),
 		       (unsigned long long)cen->n_tied);
+	if (sum->n_int4)
+		printf("%-8s %llu of them in 4 bits as well, lossy; a mount "
+		       "shows these as a directory, " BS_INT4_SUFFIX "\n",
+		       "int4", (unsigned long long)sum->n_int4);
 	if (!sum->is_upstream)
 		printf("%-8s %llu, in %llu chunks\n", "blobs",
 		       (unsigned long long)bs_archive_n_blobs(box->ar),

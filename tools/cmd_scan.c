@@ -97,9 +97,10 @@ static void tell_file(const struct bst_scan_file *f)
 	bst_size(raw, f->size);
 	bst_size(stored, f->stored);
 	if (f->is_container)
-		bst_print("%s: compressed already%s, %s.\n", f->path,
-			  f->is_upstream ? " by BigSmall (Python)" : "",
-			  stored);
+		bst_print("%s: compressed already%s, %s%s.\n", f->path,
+			  f->is_upstream ? " by BigSmall (Python)" : "", stored,
+			  f->n_int4 ? ", with 4-bit weights (lossy) besides"
+				    : "");
 	else if (bst_scan_has(f) && part < BST_GAIN_MIN)
 		bst_print("%s: %s, nothing to be gained.\n", f->path, raw);
 	else if (bst_scan_has(f))
@@ -192,6 +193,8 @@ static void json_file(struct bst_json *j, const struct bst_scan_file *f)
 	}
 	if (f->is_container && !f->code)
 		bst_json_u64(j, "stored_bytes", f->stored);
+	if (f->is_container && !f->code && f->is_upstream)
+		bst_json_u64(j, "int4_tensors", f->n_int4);
 	if (bst_scan_has(f)) {
 		bst_json_u64(j, "estimated_bytes", f->stored);
 		bst_json_bool(j, "worth_it",

@@ -145,10 +145,12 @@ static int say_summary(int out)
 	close(fd);
 	return dprintf(out,
 		       "\"models\": %llu\n\"shown_bytes\": %llu\n"
-		       "\"stored_bytes\": %llu\n\"is_partial\": %d\n",
+		       "\"stored_bytes\": %llu\n"
+		       "\"int4_directories\": %llu\n\"is_partial\": %d\n",
 		       (unsigned long long)sum.n_models,
 		       (unsigned long long)sum.shown_len,
-		       (unsigned long long)sum.stored_len, sum.is_partial) > 0
+		       (unsigned long long)sum.stored_len,
+		       (unsigned long long)sum.n_int4, sum.is_partial) > 0
 		       ? 0
 		       : EIO;
 }
@@ -347,6 +349,10 @@ static void tell(const struct mount *m)
 		       bst_size(c, saved_by(m)));
 	printf("\n");
 	bst_print("  %-9s %s\n", "store", m->store);
+	n = stat_of(m, "int4_directories");
+	if (n)
+		printf("  %-9s %llu director%s of 4-bit weights, .int4\n",
+		       "lossy", (unsigned long long)n, n == 1 ? "y" : "ies");
 	n = stat_of(m, "open_files");
 	printf("  %-9s %llu open file%s\n", "readers", (unsigned long long)n,
 	       n == 1 ? "" : "s");
@@ -380,9 +386,11 @@ static void json_problems(struct bst_json *j, const struct mount *m)
 static void tell_json(struct status *s, const struct mount *m)
 {
 	static const char *const keys[] = {
-		"pid",	      "models",	     "shown_bytes", "stored_bytes",
-		"open_files", "reads",	     "read_bytes",  "read_errors",
-		"bad_chunks", "cache_bytes", "cache_hits",  "cache_misses",
+		"pid",		"models",	    "shown_bytes",
+		"stored_bytes", "int4_directories", "open_files",
+		"reads",	"read_bytes",	    "read_errors",
+		"bad_chunks",	"cache_bytes",	    "cache_hits",
+		"cache_misses",
 	};
 	struct bst_json *j = &s->json;
 	size_t i;

@@ -145,7 +145,13 @@ static void tell_bad(const struct findings *f, const struct bst_bad *bad)
 
 	bst_container_where(&f->box, bad->off, bad->len, where);
 	bst_container_file(&f->box, file);
-	if (bs_archive_summary(f->box.ar)->is_upstream)
+	if (bad->is_int4)
+		bst_error("%s: the 4-bit values of %s are damaged, stored at "
+			  "byte %llu: %s.  The tensor itself is good.",
+			  f->box.path, where,
+			  (unsigned long long)bad->stored_off,
+			  bs_result_text(bad->res));
+	else if (bs_archive_summary(f->box.ar)->is_upstream)
 		bst_error("%s: %s is damaged, bytes %llu to %llu of the file, "
 			  "stored at byte %llu: %s.",
 			  f->box.path, where, first, last,
@@ -250,6 +256,8 @@ static void json_bad(struct bst_json *j, const struct findings *f,
 	bst_json_u64(j, "stored_length", bad->stored_len);
 	bst_json_string(j, "severity", severity(bad));
 	bst_json_string(j, "result", bs_result_name(bad->res));
+	if (bs_archive_summary(f->box.ar)->is_upstream)
+		bst_json_bool(j, "int4_only", bad->is_int4);
 	bst_json_close(j, '}');
 }
 

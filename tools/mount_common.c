@@ -434,6 +434,9 @@ static void print_summary(const struct bst_mount *m,
 		printf(", %s shown from %s stored",
 		       bst_size(shown, sum->shown_len),
 		       bst_size(stored, sum->stored_len));
+	if (sum->n_int4)
+		printf("; in 4 bits as well, lossy: %" PRIu64 " .int4",
+		       sum->n_int4);
 	printf("; read-only. Unmount: bigsmall umount %s\n", m->mountpoint);
 	fflush(stdout);
 }
@@ -449,6 +452,7 @@ static void print_json(const struct bst_mount *m,
 	bst_json_string(&j, "mountpoint", m->mountpoint);
 	bst_json_string(&j, "store", m->store);
 	bst_json_u64(&j, "models", sum->n_models);
+	bst_json_u64(&j, "int4_directories", sum->n_int4);
 	bst_json_u64(&j, "shown_bytes", sum->shown_len);
 	bst_json_u64(&j, "stored_bytes", sum->stored_len);
 	bst_json_bool(&j, "is_partial", sum->is_partial);

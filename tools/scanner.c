@@ -392,8 +392,10 @@ static int is_opened_container(struct bst_scan_file *f, int fd)
 	f->is_container = 1;
 	f->stored = f->size;
 	f->is_upstream = res == BS_OK && summary.is_upstream;
-	if (res == BS_OK)
+	if (res == BS_OK) {
 		f->size = summary.size;
+		f->n_int4 = summary.n_int4;
+	}
 	return 1;
 }
 

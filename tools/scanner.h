@@ -35,6 +35,7 @@ struct bst_scan_file {
 	int is_named; /* by the user, not found in a directory */
 	int is_container; /* nothing to do any more */
 	int is_upstream; /* of BigSmall (Python) */
+	uint64_t n_int4; /* tensors that it has in 4 bits as well */
 	int is_other; /* no safetensors */
 	int err; /* -errno, of a sample */
 	int code; /* an exit code: it could not be looked at */

@@ -43,7 +43,9 @@ struct slab {
 	size_t skip; /* bytes of raw before those */
 	unsigned n_chunks; /* 0: their page is lost */
 	struct bs_chunk chunk[SLAB_CHUNKS];
-	enum bs_result res[SLAB_CHUNKS]; /* [0] without chunks: of the page */
+	/* Without chunks [0] is that of the page; of a tensor [1] is that of its
+	 * 4-bit values. */
+	enum bs_result res[SLAB_CHUNKS];
 	uint8_t is_stored_intact[SLAB_CHUNKS];
 	uint64_t lost_first; /* of a lost page */
 	uint64_t lost_n;
@@ -209,15 +211,22 @@ static int take_tensor(void *ctx, uint64_t off, const void *data, size_t len)
 	return t->has_failed;
 }
 
+/* Its 4-bit values only those who check want. */
 static int work_tensor(struct unpacker *p, unsigned worker, struct slab *slab)
 {
+	const struct bs_archive *ar = p->u->box->ar;
 	struct tensor_work t = { p, &p->mem[worker], slab->off, 0 };
 
 	slab->is_stored_intact[0] = 0;
-	slab->res[0] = p->u->is_fast ? BS_OK
-				     : bs_upstream_decode(p->u->box->ar,
-							  slab->tensor - 1,
-							  take_tensor, &t);
+	slab->res[0] = slab->res[1] = BS_OK;
+	if (p->u->is_fast)
+		return 0;
+	if (p->u->dst_fd < 0 && p->u->cmp_fd < 0)
+		slab->res[0] = bs_upstream_check(
+			ar, slab->tensor - 1, take_tensor, &t, &slab->res[1]);
+	else
+		slab->res[0] = bs_upstream_decode(ar, slab->tensor - 1,
+						  take_tensor, &t);
 	return t.has_failed;
 }
 
@@ -305,7 +314,7 @@ static int take_whole_tensor(struct unpacker *p, const struct slab *slab)
 	struct bst_bad *bad;
 
 	p->u->n_chunks += slab->tensor > 1; /* not the header */
-	if (slab->res[0] == BS_OK)
+	if (slab->res[0] == BS_OK && slab->res[1] == BS_OK)
 		return 0;
 	bad = add_bad(p);
 	if (!bad)
@@ -317,7 +326,8 @@ static int take_whole_tensor(struct unpacker *p, const struct slab *slab)
 	bad->len = slab->len;
 	bad->stored_off = up.stored_off;
 	bad->stored_len = up.stored_len;
-	bad->res = slab->res[0];
+	bad->is_int4 = slab->res[0] == BS_OK;
+	bad->res = bad->is_int4 ? slab->res[1] : slab->res[0];
 	return !p->u->goes_on;
 }
 

@@ -22,6 +22,7 @@ struct bst_bad {
 	uint64_t stored_len;
 	enum bs_result res;
 	int is_stored_intact; /* only decoding failed */
+	int is_int4; /* upstream's: the tensor is good, its 4-bit values are not */
 };
 
 struct bst_unpack {

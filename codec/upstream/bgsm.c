@@ -266,7 +266,10 @@ static enum bs_result add_tensor(struct parser *p, const cJSON *item,
 	if (!to_md5(get_string(item, "md5"), t->md5))
 		return corrupt(p, e->name, "its MD5 is none");
 	res = read_stored(p, item, e->name, t);
-	p->f->summary.n_int4 += t->codec == bs_up_codec_dual() && p->group;
+	if (t->codec == bs_up_codec_dual()) {
+		t->fast.group = p->group;
+		p->f->summary.n_int4 += p->group > 0;
+	}
 	t->raw_len = e->len;
 	t->dtype = dtype_of(e->dtype);
 	e->blob = ++p->f->n_tensors;
@@ -495,8 +498,8 @@ static void add_aliases(struct parser *p)
 
 static enum bs_result lay_out_int4(struct parser *p)
 {
-	enum bs_result res = bs_up_packed_lay_out(
-		p->f, p->entries, p->n_entries, p->group, p->src->int4);
+	enum bs_result res = bs_up_packed_lay_out(p->f, p->entries,
+						  p->n_entries, p->src->int4);
 
 	return res ? bs_fail(p->err, res, 0, "its 4-bit tensors: %s",
 			     bs_result_text(res))

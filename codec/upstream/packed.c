@@ -280,3 +280,23 @@ enum bs_result bs_up_packed_sum_up(const struct bs_up_tensor *t,
 	free(s.chunk);
 	return res;
 }
+
+enum bs_result bs_up_packed_check(const struct bs_up_tensor *t,
+				  const struct bs_source *src,
+				  bs_up_take_fn take, void *ctx,
+				  enum bs_result *ret_int4)
+{
+	struct bs_up_tensor fast = *t;
+
+	*ret_int4 = BS_OK;
+	if (t->codec != bs_up_codec_dual() || !t->fast.group)
+		return bs_up_tensor_decode(t, src, take, ctx);
+	fast.codec = bs_up_codec_packed();
+	fast.fast.n = t->raw_len / 2;
+	if (fast.fast.n % t->fast.group == 0 && fast.fast.n % 2 == 0)
+		fast.fast.shown = t->fast.group;
+	fast.raw_len = bs_up_packed_len(&fast.fast);
+	*ret_int4 = bs_up_tensor_decode(&fast, src, take, ctx);
+	/* That has decoded the source, if it came to its end. */
+	return *ret_int4 ? bs_up_tensor_decode(t, src, take, ctx) : BS_OK;
+}

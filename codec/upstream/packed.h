@@ -18,4 +18,11 @@ uint64_t bs_up_packed_values_len(const struct bs_up_fast *fast);
 enum bs_result bs_up_packed_sum_up(const struct bs_up_tensor *t,
 				   const struct bs_source *src, uint64_t *ret);
 
+/* Decode a tensor to see whether it is good, and, if it has 4-bit values, whether
+ * they are: bs_upstream_check(). */
+enum bs_result bs_up_packed_check(const struct bs_up_tensor *t,
+				  const struct bs_source *src,
+				  bs_up_take_fn take, void *ctx,
+				  enum bs_result *ret_int4);
+
 #endif /* BS_UP_PACKED_H */

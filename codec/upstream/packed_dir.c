@@ -219,7 +219,6 @@ static void show_by_values(const struct layout *l, const struct shown *s)
 	struct bs_up_tensor *t = s->t;
 
 	t->fast.n = t->raw_len / 2;
-	t->fast.group = l->group;
 	t->fast.shown = s->is_packed ? l->shown_group : 0;
 	t->codec = bs_up_codec_packed();
 	t->raw_len = bs_up_packed_len(&t->fast);
@@ -256,6 +255,8 @@ static enum bs_result init(struct layout *l, const struct bs_up_entry *e,
 		if (e[i].len)
 			s->t = &l->f->tensors[e[i].blob - 1];
 		s->is_fast = s->t && s->t->codec == bs_up_codec_dual();
+		if (s->is_fast)
+			l->group = s->t->fast.group; /* one for the file */
 	}
 	qsort(l->shown, n, sizeof(*l->shown), compare_shown);
 	choose(l);
@@ -588,10 +589,9 @@ static enum bs_result add_members(struct layout *l)
 
 enum bs_result bs_up_packed_lay_out(struct bs_up_file *f,
 				    const struct bs_up_entry *e, size_t n,
-				    uint32_t group,
 				    const struct bs_int4_dir *dir)
 {
-	struct layout l = { .f = f, .dir = dir, .group = group };
+	struct layout l = { .f = f, .dir = dir };
 	enum bs_result res = init(&l, e, n);
 	size_t i;
 

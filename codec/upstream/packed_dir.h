@@ -10,13 +10,12 @@
 #include "upstream.h"
 
 /*
- * Lay out f->head, f->extents, f->members and the sizes.  'e' are the tensors of
- * the source; f->tensors, of which those with 4-bit values are shown by these from
- * now on.  'group' values have one scale.
+ * Lay out f->head, f->extents, f->members and the sizes.  'e' are the source's
+ * tensors; of f->tensors those with 4-bit values, of which there are some, are shown
+ * by these from now on.
  */
 enum bs_result bs_up_packed_lay_out(struct bs_up_file *f,
 				    const struct bs_up_entry *e, size_t n,
-				    uint32_t group,
 				    const struct bs_int4_dir *dir);
 
 #endif /* BS_UP_PACKED_DIR_H */

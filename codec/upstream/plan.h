@@ -24,7 +24,8 @@ struct bs_up_span {
 /* How a tensor's 4-bit values are shown, without what restores the source. */
 struct bs_up_fast {
 	uint64_t n; /* elements; 0: they are not */
-	uint32_t group; /* elements that have one scale in the file */
+	uint32_t group; /* elements that have one scale in the file; 0: they
+			 * cannot be shown so */
 	uint32_t shown; /* and as shown, packed: it divides 'group'; 0: as BF16 */
 };
 

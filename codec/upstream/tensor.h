@@ -32,7 +32,7 @@ struct bs_up_tensor {
 	const struct bs_up_codec *codec;
 	struct bs_up_span span;
 	struct bs_up_span second; /* of a dual tensor; else nothing */
-	struct bs_up_fast fast; /* of one that is shown without it */
+	struct bs_up_fast fast; /* and how it is shown without that */
 	uint64_t raw_len; /* > 0 */
 	uint8_t md5[BS_MD5_LEN];
 	uint8_t dtype; /* enum bs_dtype */

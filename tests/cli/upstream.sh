@@ -108,6 +108,33 @@ run 1 decompress bad.bs
 says "nothing was written"
 gone bad.safetensors
 
+# 4-bit values are mentioned, and damaged ones told from damage of the tensor
+run 0 info in/dual.bsd
+prints "2 of them in 4 bits as well, lossy"
+run 0 info --json in/dual.bsd
+is "info --json: int4" 2 "$(field 'j["int4_tensors"]')"
+run 0 scan in/dual.bsd
+prints "with 4-bit weights (lossy) besides"
+run 0 scan in/f16.bs
+prints "by BigSmall (Python), [0-9.]* kB\.$"
+python3 - in/dual.bsd scale.bsd <<'END'
+import json
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+n = 10 + int.from_bytes(data[6:10], "little")
+t = json.loads(data[10:n])["tensors"]
+at = [x for x in t if "up_proj" in x["name"]][0]["members"]["fast"]["offset"]
+data[n + at + 10 + 2 * 700] ^= 1
+open(sys.argv[2], "wb").write(data)
+END
+run 1 verify scale.bsd
+says 'the 4-bit values of tensor "[^"]*" are damaged.*The tensor itself is good'
+run 1 verify --json scale.bsd
+is "verify --json: int4_only" "[True]" \
+	"$(field '[b["int4_only"] for b in j[0]["bad"]]')"
+run 0 decompress scale.bsd -o scale
+digest scale dual
+
 # what nobody can read is said, in one sentence
 for magic in BGSM BGSD; do
 	for tail in "" "\001\000" "\001\000\000\000\000\000" \

@@ -83,6 +83,10 @@ is "modes and time" "755 644 1706933106" \
 is "blocks" 0 "$(du -s mnt/dual.int4 | cut -f 1)"
 cmp mnt/sub/dual.int4/model.safetensors mnt/dual.int4/model.safetensors ||
 	fail "the place changes the weights"
+grep -q '; in 4 bits as well, lossy: 4 .int4; read-only' log.out ||
+	fail "the mount's first line: $(cat log.out)"
+"$bigsmall" status "$work/mnt" >out
+grep -q '^  lossy *4 directories of 4-bit weights' out || fail "$(cat out)"
 cp mnt/dual.int4/model.safetensors mnt/dual.int4/config.json orig/
 refused "Read-only file system" rm mnt/dual.int4/README.md
 
