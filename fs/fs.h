@@ -147,6 +147,15 @@ enum bsfs_mount bsfs_mount_at(const char *path, uint64_t *ret_dev);
 /* End a mount of ours at 'path', as above, that has lost its daemon. */
 void bsfs_mount_detach(const char *path);
 
+/*
+ * Bytes that this process can take before anything has to be swapped or
+ * killed: of the machine, and of each control group (version 1 or 2) that it is
+ * in; and what it could take if nobody else took any.  'root' is "" but in
+ * tests.  What cannot be read does not limit.
+ */
+uint64_t bsfs_memory_available(const char *root);
+uint64_t bsfs_memory_limit(const char *root);
+
 /* ---- Inside fs/ -------------------------------------------------------- */
 
 /* A version of the config.json that goes into what a .bsd shows. */

@@ -27,7 +27,7 @@
 #include "cache.h"
 #include "decode.h"
 #include "load.h"
-#include "pressure.h"
+#include "fs.h"
 #include "stats.h"
 #include "stream.h"
 #include "uring.h"

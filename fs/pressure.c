@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pressure.c - how much memory can still be had
+ * pressure.c - how much memory there is, and how much can still be had
  *
  * The kernel's own estimate (MemAvailable) for the machine; for a group its
  * limit less its use, where file pages that nobody has used again count as
@@ -8,7 +8,7 @@
  * groups above count as well.
  */
 
-#include "pressure.h"
+#include "fs.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -81,7 +81,11 @@ static const struct group_files version_2 = {
 	"inactive_file",
 };
 
-static uint64_t left_in(const char *dir, const struct group_files *g)
+/* What is asked for. */
+enum question { LEFT, ALL };
+
+static uint64_t left_in(const char *dir, const struct group_files *g,
+			enum question what)
 {
 	uint64_t limit = read_number(dir, g->limits[0], UNLIMITED);
 	uint64_t high = read_number(dir, g->limits[1], UNLIMITED);
@@ -89,8 +93,8 @@ static uint64_t left_in(const char *dir, const struct group_files *g)
 
 	if (high < limit)
 		limit = high;
-	if (limit == UNLIMITED)
-		return UNLIMITED;
+	if (limit == UNLIMITED || what == ALL)
+		return limit;
 	use = read_number(dir, g->use, 0);
 	if (read_key(dir, "memory.stat", g->unused_key, &unused) != 0 ||
 	    unused > use)
@@ -101,7 +105,7 @@ static uint64_t left_in(const char *dir, const struct group_files *g)
 
 /* The least of the group 'path' below 'top' and of those above it. */
 static uint64_t left_up_from(const char *top, char *path,
-			     const struct group_files *g)
+			     const struct group_files *g, enum question what)
 {
 	uint64_t least = UNLIMITED;
 
@@ -113,7 +117,7 @@ static uint64_t left_up_from(const char *top, char *path,
 		if (snprintf(dir, sizeof(dir), "%s%s", top, path) >=
 		    (int)sizeof(dir))
 			return least;
-		left = left_in(dir, g);
+		left = left_in(dir, g, what);
 		if (left < least)
 			least = left;
 		slash = strrchr(path, '/');
@@ -124,7 +128,7 @@ static uint64_t left_up_from(const char *top, char *path,
 }
 
 /* "ID:CONTROLLERS:PATH"; version 2 has the number 0 and no controllers. */
-static uint64_t left_by_line(const char *root, char *line)
+static uint64_t left_by_line(const char *root, char *line, enum question what)
 {
 	char top[PATH_MAX];
 	char *names = strchr(line, ':');
@@ -142,33 +146,34 @@ static uint64_t left_by_line(const char *root, char *line)
 
 		snprintf(again, sizeof(again), "%s", path);
 		snprintf(top, sizeof(top), "%s/sys/fs/cgroup", root);
-		left = left_up_from(top, path, &version_2);
+		left = left_up_from(top, path, &version_2, what);
 		/* Where version 1 has the controllers, its usual place. */
 		snprintf(top, sizeof(top), "%s/sys/fs/cgroup/unified", root);
-		other = left_up_from(top, again, &version_2);
+		other = left_up_from(top, again, &version_2, what);
 		return left < other ? left : other;
 	}
 	while ((name = strsep(&names, ","))) {
 		if (strcmp(name, "memory") != 0)
 			continue;
 		snprintf(top, sizeof(top), "%s/sys/fs/cgroup/memory", root);
-		return left_up_from(top, path, &version_1);
+		return left_up_from(top, path, &version_1, what);
 	}
 	return UNLIMITED;
 }
 
-uint64_t bsfs_memory_available(const char *root)
+static uint64_t ask(const char *root, enum question what)
 {
 	uint64_t kib, least = UNLIMITED;
 	char line[PATH_MAX + 64], dir[PATH_MAX];
 	FILE *file;
 
 	snprintf(dir, sizeof(dir), "%s/proc", root);
-	if (read_key(dir, "meminfo", "MemAvailable", &kib) == 0)
+	if (read_key(dir, "meminfo", what == ALL ? "MemTotal" : "MemAvailable",
+		     &kib) == 0)
 		least = kib << 10;
 	file = open_file(dir, "self/cgroup");
 	while (file && fgets(line, sizeof(line), file)) {
-		uint64_t left = left_by_line(root, line);
+		uint64_t left = left_by_line(root, line, what);
 
 		if (left < least)
 			least = left;
@@ -176,4 +181,14 @@ uint64_t bsfs_memory_available(const char *root)
 	if (file)
 		fclose(file);
 	return least;
+}
+
+uint64_t bsfs_memory_available(const char *root)
+{
+	return ask(root, LEFT);
+}
+
+uint64_t bsfs_memory_limit(const char *root)
+{
+	return ask(root, ALL);
 }

@@ -16,7 +16,7 @@
 
 #include "load.h"
 #include "passthrough.h"
-#include "pressure.h"
+#include "fs.h"
 #include "stats.h"
 #include "uring.h"
 

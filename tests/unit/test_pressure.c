@@ -6,7 +6,7 @@
 
 #include "../test.h"
 
-#include "pressure.h"
+#include "fs.h"
 
 #include <sys/stat.h>
 
@@ -37,6 +37,7 @@ static void test_machine(void **state)
 	assert_true(bsfs_memory_available(root) == UINT64_MAX);
 	put("proc/meminfo", "MemTotal:  9000 kB\nMemAvailable:     3000 kB\n");
 	assert_int_equal(bsfs_memory_available(root), 3000 << 10);
+	assert_int_equal(bsfs_memory_limit(root), 9000 << 10);
 }
 
 static void test_version_1(void **state)
@@ -50,6 +51,7 @@ static void test_version_1(void **state)
 	put("sys/fs/cgroup/memory/a/b/memory.stat",
 	    "inactive_file 1\ntotal_inactive_file 400000\n");
 	assert_int_equal(bsfs_memory_available(root), 500000);
+	assert_int_equal(bsfs_memory_limit(root), 1000000);
 	/* The group above has less left. */
 	put("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "2000000\n");
 	put("sys/fs/cgroup/memory/a/memory.usage_in_bytes", "1999000\n");
