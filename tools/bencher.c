@@ -284,7 +284,7 @@ static void free_mem(struct mem *m)
 }
 
 int bst_bencher_new(struct bst_bencher **ret, const struct bst_specimen *spec,
-		    unsigned n_threads)
+		    unsigned n_threads, unsigned n_forms)
 {
 	struct bst_bencher *b = calloc(1, sizeof(*b));
 	int code = BST_EXIT_OK;
@@ -300,7 +300,7 @@ int bst_bencher_new(struct bst_bencher **ret, const struct bst_specimen *spec,
 		return fail_memory();
 	for (i = 0; i < n_threads && !code; i++)
 		code = make_mem(&b->mem[i]);
-	for (i = 0; i < BST_BENCH_FORMS && !code; i++)
+	for (i = 0; i < n_forms && !code; i++)
 		code = make_form(b, i);
 	return code;
 }

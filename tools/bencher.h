@@ -33,11 +33,11 @@ enum bst_bench_what {
 };
 
 /*
- * Make all forms of the specimen, which is borrowed, and memory for up to
- * 'n_threads'.  Prints a sentence where that fails; returns an exit code.
+ * Make the first 'n_forms' of the specimen, which is borrowed, and memory for up
+ * to 'n_threads'.  Prints a sentence where that fails; returns an exit code.
  */
 int bst_bencher_new(struct bst_bencher **ret, const struct bst_specimen *spec,
-		    unsigned n_threads);
+		    unsigned n_threads, unsigned n_forms);
 void bst_bencher_free(struct bst_bencher *b);
 
 /* Of the whole container, and of what is encoded and decoded: bytes that repeat

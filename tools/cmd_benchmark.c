@@ -412,7 +412,8 @@ static int run_all(struct benchmark *b, const char *path,
 
 	code = bst_specimen_open(&b->spec, path);
 	if (!code)
-		code = bst_bencher_new(&b->bencher, &b->spec, b->n_threads);
+		code = bst_bencher_new(&b->bencher, &b->spec, b->n_threads,
+				       BST_BENCH_FORMS);
 	if (!code)
 		code = run_ours(b);
 	if (!code && peers)
