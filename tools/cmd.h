@@ -95,8 +95,8 @@ const char *bst_hex(char *buf, const uint8_t *digest, size_t len);
 int bst_parse_number(const char *arg, unsigned long min, unsigned long max,
 		     unsigned long *ret);
 
-/* Parse "256M" as bytes within (0, max], with a unit of K, M or G or none: 0 or
- * -1. */
+/* Parse "256M" as bytes within (0, max], with a unit of K, M or G, or KB, MB or
+ * GB in powers of ten, or none: 0 or -1. */
 int bst_parse_size(const char *arg, uint64_t max, uint64_t *ret);
 
 /* The argument of -j; *ret gets 1 .. BST_THREADS_MAX, by default the CPUs this

@@ -274,9 +274,10 @@ int bst_parse_number(const char *arg, unsigned long min, unsigned long max,
 int bst_parse_size(const char *arg, uint64_t max, uint64_t *ret)
 {
 	static const char units[] = "kmg";
-	unsigned shift = 0;
+	uint64_t scale = 1, step;
 	const char *unit;
 	uintmax_t n;
+	size_t i;
 	char *end;
 
 	errno = 0;
@@ -285,13 +286,15 @@ int bst_parse_size(const char *arg, uint64_t max, uint64_t *ret)
 		return -1;
 	if (*end) {
 		unit = strchr(units, *end | 32);
-		if (!unit || end[1])
+		step = end[1] == 'B' ? 1000 : 1024;
+		if (!unit || (end[1] && strcmp(end + 1, "B") != 0))
 			return -1;
-		shift = 10 * (unsigned)(unit - units + 1);
+		for (i = 0; units + i <= unit; i++)
+			scale *= step;
 	}
-	if (n == 0 || n > max >> shift)
+	if (n == 0 || n > max / scale)
 		return -1;
-	*ret = (uint64_t)n << shift;
+	*ret = (uint64_t)n * scale;
 	return 0;
 }
 
