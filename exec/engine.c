@@ -131,8 +131,6 @@ enum bsx_result bsx_model_open_in(struct bsx_model **ret,
 				  const char *file, struct bsx_error *err)
 {
 	struct bsx_model *m = calloc(1, sizeof(*m));
-	uint64_t unused;
-	uint32_t i;
 	enum bsx_result res;
 
 	if (!m)
@@ -143,8 +141,8 @@ enum bsx_result bsx_model_open_in(struct bsx_model **ret,
 	if (!res)
 		res = bsx_weights_open(&m->weights, folder, file, err);
 	/* All tensors are there, and of the right shape? */
-	for (i = 0; !res && i <= m->hp.n_layers; i++)
-		res = bsx_part_bytes(m, i, BSX_ALL_SLOTS, &unused, err);
+	if (!res)
+		res = bsx_part_work(m, &m->facts.work, err);
 	if (!res)
 		res = bsx_tokenizer_read(&m->tokenizer, folder, err);
 	if (!res)
@@ -204,6 +202,11 @@ void bsx_model_free(struct bsx_model *m)
 const struct bsx_facts *bsx_model_facts(const struct bsx_model *m)
 {
 	return &m->facts;
+}
+
+const char *bsx_model_file(const struct bsx_model *m, size_t i)
+{
+	return bsx_weights_file(m->weights, i);
 }
 
 enum bsx_result bsx_encode(const struct bsx_model *m, const char *text,

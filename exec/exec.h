@@ -46,6 +46,16 @@ struct bsx_sampling {
 	uint64_t seed;
 };
 
+/* What a token costs. */
+#define BSX_N_WEIGHT_TYPES 3
+
+struct bsx_work {
+	/* Of the matrices that it is multiplied by: BF16, F16, F32. */
+	uint64_t bytes[BSX_N_WEIGHT_TYPES];
+	uint64_t bytes_held; /* read of each token before it */
+	uint32_t n_rounds; /* things that threads do together */
+};
+
 struct bsx_facts {
 	const char *arch; /* "llama"; borrowed, as is the next */
 	const char *template_name; /* "ChatML"; NULL: none that we know */
@@ -56,6 +66,7 @@ struct bsx_facts {
 	uint64_t n_weights;
 	uint64_t weight_bytes;
 	struct bsx_sampling sampling;
+	struct bsx_work work;
 };
 
 /*
@@ -84,6 +95,10 @@ enum bsx_result bsx_model_open_in(struct bsx_model **ret,
 				  const char *file, struct bsx_error *err);
 void bsx_model_free(struct bsx_model *m);
 const struct bsx_facts *bsx_model_facts(const struct bsx_model *m);
+
+/* The i-th of its files of weights, as it is called in its directory; NULL past
+ * the last one. */
+const char *bsx_model_file(const struct bsx_model *m, size_t i);
 
 /* Whether the model ends its answer with that token. */
 bool bsx_is_stop(const struct bsx_model *m, uint32_t id);
@@ -165,6 +180,54 @@ enum bsx_result bsx_session_feed(struct bsx_session *s, const uint32_t *ids,
 /* How many tokens it holds, and forget all but the first n. */
 uint32_t bsx_session_length(const struct bsx_session *s);
 void bsx_session_rewind(struct bsx_session *s, uint32_t n);
+
+/* ---- What a machine can do ----------------------------------------------- */
+
+/* What threads do together, in bytes and in seconds. */
+struct bsx_speed {
+	double read; /* bytes of memory a second */
+	double product[BSX_N_WEIGHT_TYPES]; /* of weights, for one token */
+	double round; /* seconds to begin and end together */
+};
+
+/* Measure it with 'len' bytes of memory, which are more than caches hold, for
+ * about so many seconds. */
+enum bsx_result bsx_speed_measure(unsigned n_threads, size_t len,
+				  double seconds, struct bsx_speed *ret,
+				  struct bsx_error *err);
+
+/* Seconds that a token takes behind n_before others. */
+double bsx_work_seconds(const struct bsx_work *work,
+			const struct bsx_speed *speed, uint32_t n_before);
+
+/* The name of the kernels that are used here. */
+const char *bsx_kernels_name(void);
+
+#define BSX_N_DECODED 4 /* BF16, F16, F32, F8_E4M3 */
+#define BSX_MAX_DISKS 16
+
+/* By one thread, and by as many as there are CPUs. */
+enum { BSX_ALONE, BSX_TOGETHER, BSX_N_CREWS };
+
+struct bsx_disk {
+	char id[128]; /* of the file system; what it says is its owner's */
+	double rate; /* bytes a second */
+	bool is_direct; /* the kernel's cache was left out */
+};
+
+struct bsx_profile {
+	char machine[256]; /* what it was measured on */
+	uint32_t n_cpus;
+	struct bsx_speed speed[BSX_N_CREWS];
+	double decode[BSX_N_CREWS][BSX_N_DECODED]; /* raw bytes a second */
+	struct bsx_disk disks[BSX_MAX_DISKS];
+	uint32_t n_disks;
+};
+
+/* Read a profile that was kept as JSON.  BSX_ERR_MODEL: there is none;
+ * BSX_ERR_DATA: it is not to be made sense of. */
+enum bsx_result bsx_profile_read(struct bsx_profile *ret, const char *path,
+				 struct bsx_error *err);
 
 /* ---- Choosing a token ---------------------------------------------------- */
 

@@ -128,6 +128,39 @@ enum bsx_result bsx_part_bytes(const struct bsx_model *m, uint32_t i,
 	return BSX_OK;
 }
 
+/* Products of a layer, those that begin together counted as one; attention,
+ * and what stands between the two halves. */
+#define ROUNDS_A_LAYER 6
+
+_Static_assert(BSX_N_TYPES == BSX_N_WEIGHT_TYPES, "the types of bsx_work");
+
+enum bsx_result bsx_part_work(const struct bsx_model *m, struct bsx_work *ret,
+			      struct bsx_error *err)
+{
+	enum bsx_slot slot, end, head = m->hp.is_tied ? BSX_EMBED : BSX_HEAD;
+	enum bsx_result res;
+	struct piece p;
+	bool is_there;
+	uint32_t i;
+
+	memset(ret, 0, sizeof(*ret));
+	for (i = 0; i <= m->hp.n_layers; i++) {
+		for (slots_of(m, i, &slot, &end); slot < end; slot++) {
+			res = find_piece(m, i, slot, &p, &is_there, err);
+			if (res)
+				return res;
+			/* Of an embedding, one row. */
+			if (is_there && !bsx_slot_is_vector(slot) &&
+			    (i < m->hp.n_layers || slot == head))
+				ret->bytes[p.type] += p.len;
+		}
+	}
+	ret->bytes_held = (uint64_t)m->hp.n_layers * m->hp.n_kv_heads *
+			  m->hp.head_dim * 2 * sizeof(float);
+	ret->n_rounds = m->hp.n_layers * ROUNDS_A_LAYER + 1;
+	return BSX_OK;
+}
+
 /* Read a vector as f32. */
 static enum bsx_result read_vector(const struct bsx_model *m,
 				   const struct piece *p, float *to,

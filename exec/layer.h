@@ -32,6 +32,10 @@ enum bsx_result bsx_part_bytes(const struct bsx_model *m, uint32_t i,
 			       uint32_t slots, uint64_t *ret,
 			       struct bsx_error *err);
 
+/* What a token costs; as bsx_part_bytes() otherwise. */
+enum bsx_result bsx_part_work(const struct bsx_model *m, struct bsx_work *ret,
+			      struct bsx_error *err);
+
 /* Read these slots of part i to 'to', which has room for them; 'once': and let
  * the kernel forget what it has of the file; stop() as for a session. */
 enum bsx_result bsx_part_load(const struct bsx_model *m, uint32_t i,

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exec.h"
+
 static bool always(void)
 {
 	return true;
@@ -99,4 +101,9 @@ const struct bsx_kernels *bsx_kernels(void)
 		atomic_store(&chosen, k);
 	}
 	return k;
+}
+
+const char *bsx_kernels_name(void)
+{
+	return bsx_kernels()->name;
 }

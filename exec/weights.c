@@ -233,6 +233,11 @@ void bsx_weights_free(struct bsx_weights *w)
 	free(w);
 }
 
+const char *bsx_weights_file(const struct bsx_weights *w, size_t i)
+{
+	return i < w->n_files ? w->files[i].name : NULL;
+}
+
 const struct bsx_tensor *bsx_weights_find(const struct bsx_weights *w,
 					  const char *name)
 {

@@ -31,6 +31,9 @@ enum bsx_result bsx_weights_open(struct bsx_weights **ret,
 				 const char *file, struct bsx_error *err);
 void bsx_weights_free(struct bsx_weights *w);
 
+/* The name of the i-th file; NULL past the last one. */
+const char *bsx_weights_file(const struct bsx_weights *w, size_t i);
+
 /* NULL: there is no such tensor. */
 const struct bsx_tensor *bsx_weights_find(const struct bsx_weights *w,
 					  const char *name);
