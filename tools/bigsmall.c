@@ -21,6 +21,7 @@ const struct bst_command *const bst_commands[] = {
 	&bst_cmd_umount,
 	&bst_cmd_status,
 	&bst_cmd_doctor,
+	&bst_cmd_profile,
 	&bst_cmd_run,
 	&bst_cmd_benchmark,
 	&bst_cmd_completion,

@@ -49,6 +49,9 @@ fi
 command -v python3 >/dev/null || skip "python3 is not installed"
 work=$(mktemp -d "${TMPDIR:-/tmp}/bigsmall-cli.XXXXXX") || exit 1
 log=$(mktemp -d "${TMPDIR:-/tmp}/bigsmall-log.XXXXXX") || exit 1
+# What is kept of this machine is the test's own.
+XDG_STATE_HOME=$log/state
+export XDG_STATE_HOME
 
 # A test with more to undo redefines this.
 undo() {

@@ -57,6 +57,9 @@ finish() {
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/bigsmall-fs.XXXXXX") || exit 1
 mkdir "$work/store" "$work/mnt" "$work/orig"
+# What is kept of this machine is the test's own.
+XDG_STATE_HOME=$work/state
+export XDG_STATE_HOME
 
 # A test with more to undo redefines this.
 undo() {

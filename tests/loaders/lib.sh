@@ -20,6 +20,7 @@ bin=$(cd "$bin" 2>/dev/null && pwd) || {
 bigsmall=$bin/bigsmall
 cache=${BIGSMALL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/bigsmall-tests}
 corpus=$cache/corpus
+XDG_STATE_HOME=$cache/state
 unset NO_COLOR BIGSMALL_CPU
 # Loaders look for nothing on the network, on a GPU or in the user's cache; our
 # own tree stays clean.
@@ -29,7 +30,7 @@ TOKENIZERS_PARALLELISM=false
 PYTHONDONTWRITEBYTECODE=1
 LC_ALL=C.UTF-8
 export HF_HUB_OFFLINE CUDA_VISIBLE_DEVICES TOKENIZERS_PARALLELISM
-export PYTHONDONTWRITEBYTECODE LC_ALL
+export PYTHONDONTWRITEBYTECODE LC_ALL XDG_STATE_HOME
 unset HF_HOME HF_HUB_CACHE HF_TOKEN
 
 n_failed=0
