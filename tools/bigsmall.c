@@ -22,6 +22,7 @@ const struct bst_command *const bst_commands[] = {
 	&bst_cmd_status,
 	&bst_cmd_doctor,
 	&bst_cmd_profile,
+	&bst_cmd_plan,
 	&bst_cmd_run,
 	&bst_cmd_benchmark,
 	&bst_cmd_completion,

@@ -35,6 +35,7 @@ extern const struct bst_command bst_cmd_umount;
 extern const struct bst_command bst_cmd_status;
 extern const struct bst_command bst_cmd_doctor;
 extern const struct bst_command bst_cmd_profile;
+extern const struct bst_command bst_cmd_plan;
 extern const struct bst_command bst_cmd_run;
 extern const struct bst_command bst_cmd_benchmark;
 extern const struct bst_command bst_cmd_completion;

@@ -15,55 +15,25 @@
 
 #include "cmd.h"
 #include "json.h"
+#include "receipt.h"
+#include "runner.h"
 #include "talker.h"
 
 #define N_DEFAULT 512 /* tokens of an answer */
 #define CHAT_CONTEXT 4096 /* tokens of a conversation */
 #define PROMPT_MAX ((size_t)64 << 20)
 
-enum {
-	OPT_TEMP = 256,
-	OPT_TOP_K,
-	OPT_TOP_P,
-	OPT_SEED,
-	OPT_CHAT,
-	OPT_RAW,
-	OPT_STREAM,
-	OPT_BUDGET,
-	OPT_JSON
-};
-
-static const struct bst_option options[] = {
-	{ OPT_STREAM, "stream",
-	  .help = "read each layer anew when its turn comes" },
-	{ OPT_BUDGET, "budget", .arg = "SIZE",
-	  .help = "take at most SIZE of memory (such as 600M): keep as much "
-		  "of the model as there is room for, read the rest anew" },
-	{ 'n', .arg = "N",
-	  .help = "answer with at most N tokens; default: 512" },
-	{ OPT_TEMP, "temp", .arg = "T",
-	  .help = "sample at temperature T, 0: always the likeliest token; "
-		  "default: as the model's generation_config.json says, or 0" },
-	{ OPT_TOP_K, "top-k", .arg = "K",
-	  .help = "sample from the K likeliest tokens, 0: from all" },
-	{ OPT_TOP_P, "top-p", .arg = "P",
-	  .help = "sample from the likeliest tokens that make up P of 1" },
-	{ OPT_SEED, "seed", .arg = "S",
-	  .help = "begin the random numbers at S; default: 0" },
-	{ OPT_CHAT, "chat",
-	  .help = "put the prompt into the model's chat template, and fail "
-		  "without one; the default where there is one" },
-	{ OPT_RAW, "raw", .help = "go on with the prompt as it is" },
-	{ 'j', .arg = "N", .help = "use N threads; default: all CPUs" },
-	{ OPT_JSON, "json", .help = "print one JSON object" },
-	{ 0 },
-};
+static const struct bst_option options[] = { BST_RUN_OPTIONS, { 0 } };
 
 struct run {
+	const char *name; /* of the command; borrowed */
+	const struct bst_planning *plan; /* borrowed; NULL: it runs */
 	struct bst_talker talker;
 	struct bst_talker_options how;
+	struct bst_wishes wishes;
+	struct bst_outlook outlook;
 	size_t n_max;
-	int wants_chat, is_raw, is_json;
+	int wants_chat, is_raw, is_json, wants_receipt;
 	struct bsx_message *messages; /* [n_messages]; texts are owned */
 	size_t n_messages;
 };
@@ -102,36 +72,13 @@ static int put(const char *s)
 	return flush_output();
 }
 
-/* "12 of 30 layers in memory, the rest (162.1 MB) read anew for each token" */
-static void word_holding(const struct run *r, char *buf, size_t len)
+static void say_plan(const struct run *r)
 {
-	const struct bsx_facts *f = bsx_model_facts(r->talker.model);
-	const struct bsx_plan *plan = &r->talker.plan;
-	char size[BST_SIZE_LEN];
+	const struct bst_choice *choice = &r->outlook.choice;
 
-	if (!plan->pass_bytes)
-		snprintf(buf, len, "in memory as they are stored (%s)",
-			 bst_size(size, f->weight_bytes));
-	else
-		snprintf(buf, len,
-			 "%u of %u layers in memory, the rest (%s) read anew "
-			 "for each token",
-			 (unsigned)plan->n_kept, (unsigned)f->n_layers,
-			 bst_size(size, plan->pass_bytes));
-}
-
-static void say_plan(struct run *r)
-{
-	const struct bsx_facts *f = bsx_model_facts(r->talker.model);
-	char holding[160], all[BST_SIZE_LEN];
-
-	word_holding(r, holding, sizeof(holding));
-	fprintf(stderr,
-		"%s, %.1f million weights, %s, bit-exact, %u thread%s; at most "
-		"%s of memory.\n",
-		f->arch, (double)f->n_weights / 1e6, holding, r->how.n_threads,
-		r->how.n_threads == 1 ? "" : "s",
-		bst_size(all, r->talker.announced));
+	if (*choice->announcement)
+		fprintf(stderr, "%s\n", choice->announcement);
+	fprintf(stderr, "%s\n", choice->sentence);
 }
 
 /* The memory that it took, against what was announced. */
@@ -183,13 +130,11 @@ static void put_ids(struct bst_json *j, const char *key, const uint32_t *ids,
 }
 
 static void say_json(const struct run *r, const struct bst_answer *a,
-		     uint64_t measured)
+		     uint64_t measured, const char *logits_sha256)
 {
-	uint8_t digest[32];
-	char hex[2 * sizeof(digest) + 1];
+	const struct bst_choice *choice = &r->outlook.choice;
 	struct bst_json j;
 
-	bs_hash_final(r->talker.hash, digest);
 	bst_json_init(&j, stdout);
 	bst_json_open(&j, NULL, '{');
 	bst_json_string(&j, "text", a->text);
@@ -199,12 +144,40 @@ static void say_json(const struct run *r, const struct bst_answer *a,
 	bst_json_real(&j, "tokens_per_s", answer_rate(a));
 	bst_json_real(&j, "prompt_tokens_per_s",
 		      rate(a->n_prompt, a->prompt_seconds));
+	bst_json_string(&j, "plan", choice->sentence);
+	bst_json_string(&j, "announcement",
+			*choice->announcement ? choice->announcement : NULL);
+	bst_json_bool(&j, "bit_exact", choice->member == BST_ORIGINAL);
+	bst_json_real(&j, "planned_tokens_per_s",
+		      choice->tokens_per_s[choice->member][choice->way]);
 	bst_json_u64(&j, "layers_in_memory", r->talker.plan.n_kept);
 	bst_json_u64(&j, "announced_bytes", r->talker.announced);
 	bst_json_u64(&j, "measured_bytes", measured);
-	bst_json_string(&j, "logits_sha256",
-			bst_hex(hex, digest, sizeof(digest)));
+	bst_json_string(&j, "logits_sha256", logits_sha256);
 	bst_json_close(&j, '}');
+}
+
+/* What is left to do when the answer is there. */
+static int finish(const struct run *r, const struct bst_answer *a,
+		  uint64_t measured)
+{
+	char hex[2 * BS_DIGEST_MAX + 1] = "";
+	uint8_t digest[32];
+	int code;
+
+	if (r->talker.hash) {
+		bs_hash_final(r->talker.hash, digest);
+		bst_hex(hex, digest, sizeof(digest));
+	}
+	if (r->is_json)
+		say_json(r, a, measured, hex);
+	code = flush_output();
+	if (r->wants_receipt)
+		code = bst_exit_worse(code,
+				      bst_receipt_keep(&r->outlook, &r->talker,
+						       a, measured, hex));
+	say_end(r, a, measured);
+	return bst_exit_worse(code, check_memory(r, measured));
 }
 
 /* ---- Prompts ------------------------------------------------------------- */
@@ -272,7 +245,8 @@ static void free_messages(struct run *r)
 
 /* ---- Running ------------------------------------------------------------- */
 
-/* Announce, and read the weights, with room for so many tokens. */
+/* Announce, and read the weights, with room for so many tokens; or only tell the
+ * plan. */
 static int start(struct run *r, size_t n_context)
 {
 	uint32_t limit = bsx_model_facts(r->talker.model)->n_context;
@@ -285,10 +259,12 @@ static int start(struct run *r, size_t n_context)
 		return BST_EXIT_REFUSED;
 	}
 	r->how.n_context = (uint32_t)n_context;
-	r->how.with_hash = r->is_json;
-	code = bst_talker_plan(&r->talker, &r->how);
+	r->how.with_hash = r->is_json || r->wants_receipt;
+	code = bst_outlook(&r->outlook, &r->talker, &r->how, &r->wishes);
 	if (code)
 		return code;
+	if (r->plan)
+		return bst_tell_plan(&r->outlook, &r->talker, r->plan);
 	say_plan(r);
 	return bst_talker_start(&r->talker, &r->how);
 }
@@ -297,7 +273,6 @@ static int run_once(struct run *r, const char *prompt)
 {
 	struct bst_answer answer = { 0 };
 	uint32_t *ids = NULL;
-	uint64_t measured;
 	size_t n = 0;
 	int code;
 
@@ -314,20 +289,14 @@ static int run_once(struct run *r, const char *prompt)
 	}
 	if (!code)
 		code = start(r, n + r->n_max);
-	if (!code)
+	if (!code && !r->plan)
 		code = bst_talker_answer(&r->talker, ids, n, r->n_max,
 					 r->is_json ? NULL : put, &answer);
 	free(ids);
 	if (!r->is_json && answer.text_len)
 		putchar('\n');
-	if (!code) {
-		measured = bst_talker_peak(&r->talker);
-		if (r->is_json)
-			say_json(r, &answer, measured);
-		code = flush_output();
-		say_end(r, &answer, measured);
-		code = bst_exit_worse(code, check_memory(r, measured));
-	}
+	if (!code && !r->plan)
+		code = finish(r, &answer, bst_talker_peak(&r->talker));
 	bst_answer_fini(&answer);
 	return code;
 }
@@ -356,9 +325,16 @@ static int take_turn(struct run *r, const char *line, int *ret_full,
 	return code;
 }
 
-static int converse(struct run *r)
+/* Tokens of a conversation. */
+static size_t chat_context(const struct run *r)
 {
 	uint32_t limit = bsx_model_facts(r->talker.model)->n_context;
+
+	return limit && limit < CHAT_CONTEXT ? limit : CHAT_CONTEXT;
+}
+
+static int converse(struct run *r)
+{
 	struct bst_answer last = { 0 };
 	int code, is_full = 0;
 	size_t room = 0;
@@ -369,7 +345,7 @@ static int converse(struct run *r)
 		bst_error("without a chat template, a prompt is needed.");
 		return BST_EXIT_USAGE;
 	}
-	code = start(r, limit && limit < CHAT_CONTEXT ? limit : CHAT_CONTEXT);
+	code = start(r, chat_context(r));
 	while (!code && !is_full) {
 		fprintf(stderr, "> ");
 		len = getline(&line, &room, stdin);
@@ -458,7 +434,7 @@ static int run_model(struct run *r, const char *prompt)
 	char *own = NULL;
 	int code;
 
-	if (!prompt && !isatty(STDIN_FILENO)) {
+	if (!prompt && !r->plan && !isatty(STDIN_FILENO)) {
 		code = read_prompt(&own);
 		if (code)
 			return code;
@@ -467,8 +443,11 @@ static int run_model(struct run *r, const char *prompt)
 	code = check_template(r);
 	if (!code && prompt)
 		code = run_once(r, prompt);
-	else if (!code && r->is_json)
-		code = bst_usage("run", "--json needs a prompt.");
+	else if (!code && r->plan)
+		code = start(r, uses_chat(r) ? chat_context(r) : r->n_max);
+	else if (!code && (r->is_json || r->wants_receipt))
+		code = bst_usage(r->name, "--json and --receipt need a "
+					  "prompt.");
 	else if (!code)
 		code = converse(r);
 	free(own);
@@ -515,94 +494,153 @@ static void choose_sampling(struct run *r, const struct sampling_options *o)
 		s->top_p = o->top_p;
 }
 
+/* One of two words: which, or -1. */
+static int parse_word(const char *arg, const char *first, const char *second)
+{
+	return !strcmp(arg, first) ? 0 : !strcmp(arg, second) ? 1 : -1;
+}
+
 /* An option that has an argument: 0, or the exit code after a sentence. */
 static int take(struct run *r, struct sampling_options *o, int opt,
 		const char *arg)
 {
 	unsigned long n = 0;
+	int word;
 
 	switch (opt) {
+	case BST_OPT_MODE:
+		word = parse_word(arg, "perfect", "fast");
+		if (word < 0)
+			return bst_usage(r->name, "--mode is perfect or fast.");
+		r->wishes.mode = word ? BST_MODE_FAST : BST_MODE_PERFECT;
+		break;
+	case BST_OPT_RESIDENT:
+		word = parse_word(arg, "auto", "plain");
+		if (word < 0)
+			return bst_usage(r->name,
+					 "--resident is auto or plain.");
+		r->wishes.is_plain = word;
+		break;
 	case 'n':
 		if (bst_parse_number(arg, 1, 1000000, &n))
-			return bst_usage("run", "-n takes a number from 1 to "
-						"1000000.");
+			return bst_usage(r->name, "-n takes a number from 1 to "
+						  "1000000.");
 		r->n_max = n;
 		break;
 	case 'j':
 		if (bst_parse_threads(arg, &r->how.n_threads))
-			return bst_usage("run",
+			return bst_usage(r->name,
 					 "-j takes a number from 1 to %d.",
 					 BST_THREADS_MAX);
 		break;
-	case OPT_BUDGET:
-		if (bst_parse_size(arg, (uint64_t)1 << 50, &r->how.budget))
-			return bst_usage("run",
+	case BST_OPT_BUDGET:
+		if (bst_parse_size(arg, (uint64_t)1 << 50, &r->wishes.budget))
+			return bst_usage(r->name,
 					 "--budget takes a size, such as "
 					 "600M.");
 		break;
-	case OPT_TEMP:
+	case BST_OPT_TEMP:
 		if (parse_real(arg, 0, 100, &o->temp))
-			return bst_usage("run", "--temp takes a number from 0 "
-						"to 100.");
+			return bst_usage(r->name,
+					 "--temp takes a number from 0 "
+					 "to 100.");
 		break;
-	case OPT_TOP_P:
+	case BST_OPT_TOP_P:
 		if (parse_real(arg, 0, 1, &o->top_p))
-			return bst_usage("run", "--top-p takes a number from 0 "
-						"to 1.");
+			return bst_usage(r->name,
+					 "--top-p takes a number from 0 "
+					 "to 1.");
 		break;
-	case OPT_TOP_K:
+	case BST_OPT_TOP_K:
 		if (bst_parse_number(arg, 0, UINT32_MAX, &o->top_k))
-			return bst_usage("run", "--top-k takes a number.");
+			return bst_usage(r->name, "--top-k takes a number.");
 		o->has_top_k = 1;
 		break;
 	default:
 		if (bst_parse_number(arg, 0, UINT32_MAX, &o->seed))
-			return bst_usage("run", "--seed takes a number from 0 "
-						"to 4294967295.");
+			return bst_usage(r->name,
+					 "--seed takes a number from 0 "
+					 "to 4294967295.");
 		break;
 	}
 	return 0;
 }
 
-static int run(int argc, char **argv)
+/* One that has none: 0, or -1 if there is no such option. */
+static int take_word(struct run *r, struct bst_planning *plan, int opt)
 {
-	struct run r = { .n_max = N_DEFAULT };
+	switch (opt) {
+	case BST_OPT_CHAT:
+		r->wants_chat = 1;
+		return 0;
+	case BST_OPT_RAW:
+		r->is_raw = 1;
+		return 0;
+	case BST_OPT_STREAM:
+		r->wishes.streams = 1;
+		return 0;
+	case BST_OPT_RECEIPT:
+		r->wants_receipt = 1;
+		return 0;
+	case BST_OPT_VERBOSE:
+		plan->is_verbose = 1;
+		return 0;
+	case BST_OPT_JSON:
+		r->is_json = 1;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+static int check_options(const struct run *r, int n_operands)
+{
+	if (n_operands < 1 || n_operands > 2)
+		return bst_usage(r->name, "name one model, and quote the "
+					  "prompt.");
+	if (r->wants_chat && r->is_raw)
+		return bst_usage(r->name,
+				 "--chat and --raw exclude each other.");
+	if (r->wishes.streams && r->wishes.is_plain)
+		return bst_usage(r->name, "--stream and --resident plain "
+					  "exclude each other.");
+	return 0;
+}
+
+int bst_run_command(const struct bst_command *cmd, struct bst_planning *plan,
+		    int argc, char **argv)
+{
+	struct run r = { .name = cmd->name, .plan = plan, .n_max = N_DEFAULT };
 	struct sampling_options o = { .temp = -1, .top_p = -1 };
 	int opt, code;
 
 	r.how.n_threads = bst_default_threads();
-	while ((opt = bst_next_option(&bst_cmd_run, argc, argv)) != -1)
-		switch (opt) {
-		case OPT_CHAT:
-			r.wants_chat = 1;
-			break;
-		case OPT_RAW:
-			r.is_raw = 1;
-			break;
-		case OPT_STREAM:
-			r.how.streams = 1;
-			break;
-		case OPT_JSON:
-			r.is_json = 1;
-			break;
-		case 'h':
-			bst_print_help(&bst_cmd_run);
+	while ((opt = bst_next_option(cmd, argc, argv)) != -1) {
+		if (opt == 'h') {
+			bst_print_help(cmd);
 			return BST_EXIT_OK;
-		case ':':
-		case '?':
-			return bst_bad_option("run", opt, optind, argv);
-		default:
-			code = take(&r, &o, opt, optarg);
-			if (code)
-				return code;
 		}
-	if (argc - optind < 1 || argc - optind > 2)
-		return bst_usage("run", "name one model, and quote the "
-					"prompt.");
-	if (r.wants_chat && r.is_raw)
-		return bst_usage("run", "--chat and --raw exclude each other.");
+		if (opt == ':' || opt == '?')
+			return bst_bad_option(cmd->name, opt, optind, argv);
+		if (opt == BST_OPT_GPU &&
+		    bst_parse_size(optarg, (uint64_t)1 << 50, &plan->gpu))
+			return bst_usage(cmd->name,
+					 "--gpu takes a size, such as 20GB.");
+		if (opt == BST_OPT_GPU || !take_word(&r, plan, opt))
+			continue;
+		code = take(&r, &o, opt, optarg);
+		if (code)
+			return code;
+	}
+	code = check_options(&r, argc - optind);
+	if (code)
+		return code;
+	if (plan)
+		plan->is_json = r.is_json;
 	bst_catch_signals();
-	code = bst_talker_open(&r.talker, argv[optind], &r.how);
+	r.how.budget = r.wishes.budget;
+	code = plan ? bst_talker_describe(&r.talker, argv[optind], &r.how)
+		    : bst_talker_open(&r.talker, argv[optind], &r.how);
 	if (!code) {
 		choose_sampling(&r, &o);
 		code = run_model(&r,
@@ -611,6 +649,11 @@ static int run(int argc, char **argv)
 	code = bst_exit_worse(code, bst_talker_close(&r.talker));
 	free_messages(&r);
 	return code;
+}
+
+static int run(int argc, char **argv)
+{
+	return bst_run_command(&bst_cmd_run, NULL, argc, argv);
 }
 
 const struct bst_command bst_cmd_run = {

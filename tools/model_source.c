@@ -408,6 +408,31 @@ uint64_t bst_model_bound(const struct bst_model_source *s, unsigned n_threads,
 	return bst_mount_bound(n, cache_len);
 }
 
+char *bst_model_dir(const struct bst_model_source *s)
+{
+	if (!s->mount.path)
+		return strdup(s->dir);
+	return s->bundle ? bst_join(s->mount.path, s->bundle)
+			 : strdup(s->mount.path);
+}
+
+char *bst_model_stored(const struct bst_model_source *s, const char *name)
+{
+	char *path = bst_join(s->dir, name), *box = NULL;
+	const char *stored = NULL;
+
+	if (path && s->kind == BST_MODEL_MOUNTED)
+		box = bst_behind_mount(path);
+	else if (s->kind == BST_MODEL_STORE &&
+		 bsfs_look_find(s->look, s->bundle ? s->bundle : name,
+				&stored) != BSFS_SHOWN_NONE)
+		box = bst_join(s->dir, stored);
+	if (!box)
+		return path;
+	free(path);
+	return box;
+}
+
 static int open_through(void *ctx, const char *name)
 {
 	const int *fd = ctx;
@@ -434,7 +459,7 @@ int bst_model_open(struct bst_model_source *s, unsigned n_threads,
 			return code;
 		s->pid = s->mount.pid;
 		s->bound = bst_mount_bound(n, cache_len);
-		dir = bst_join(s->mount.path, s->bundle ? s->bundle : ".");
+		dir = bst_model_dir(s);
 		fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 		free(dir);
 		if (fd < 0)

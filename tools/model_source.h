@@ -75,6 +75,12 @@ int bst_model_open(struct bst_model_source *s, unsigned n_threads,
 		   uint64_t budget, struct bsx_model **ret);
 int bst_model_end(struct bst_model_source *s);
 
+/* Where the model's files are read: a directory; and the file on the disk that
+ * has the weights called 'name', alone or among others.  Both are the caller's
+ * to free; NULL: no memory. */
+char *bst_model_dir(const struct bst_model_source *s);
+char *bst_model_stored(const struct bst_model_source *s, const char *name);
+
 /* The most memory that the mount's daemon has had so far; 0: there is none, or
  * it is not to be had. */
 uint64_t bst_model_peak(const struct bst_model_source *s);

@@ -71,8 +71,7 @@ uint64_t bst_talker_peak(const struct bst_talker *t)
 static uint64_t bytes_besides(const struct bst_talker *t)
 {
 	return bst_status_bytes(0, "VmRSS:") + SLACK +
-	       bsx_model_facts(t->model)->n_vocab * (uint64_t)12 +
-	       t->source.bound;
+	       bsx_model_facts(t->model)->n_vocab * (uint64_t)12 + t->daemon;
 }
 
 /* The session's options, with what of the budget is left for it. */
@@ -93,32 +92,36 @@ session_options(const struct bst_talker_options *options, uint64_t besides)
 	return o;
 }
 
-int bst_talker_plan(struct bst_talker *t,
-		    const struct bst_talker_options *options)
+void bst_talker_look(struct bst_talker *t)
 {
-	uint64_t besides = bytes_besides(t);
-	uint64_t peak = bst_status_bytes(0, "VmHWM:") + t->source.bound;
-	struct bsx_session_options o = session_options(options, besides);
-	struct bsx_error err;
+	t->besides = bytes_besides(t);
+}
+
+enum bsx_result bst_talker_would(const struct bst_talker *t,
+				 const struct bst_talker_options *options,
+				 struct bsx_plan *ret_plan, uint64_t *ret_bytes,
+				 struct bsx_error *err)
+{
+	struct bsx_session_options o = session_options(options, t->besides);
+	uint64_t peak = bst_status_bytes(0, "VmHWM:") + t->daemon;
 	enum bsx_result res;
 
 	/* What was taken and given back counts: opening a tokenizer. */
 	if (options->budget && peak > options->budget) {
-		bst_error("%llu bytes of memory were needed before any "
-			  "weights, and --budget gives %llu.",
-			  (unsigned long long)peak,
-			  (unsigned long long)options->budget);
-		return BST_EXIT_REFUSED;
+		snprintf(err->text, sizeof(err->text),
+			 "%llu bytes of memory were needed before any "
+			 "weights, and there is room for %llu.",
+			 (unsigned long long)peak,
+			 (unsigned long long)options->budget);
+		return BSX_ERR_REFUSED;
 	}
-	res = bsx_session_plan(t->model, &o, &t->plan, &err);
+	res = bsx_session_plan(t->model, &o, ret_plan, err);
 	if (res)
-		return bst_say_exec_error(res, &err);
-	/* As decided now: by the time of the start there may be a page more. */
-	t->besides = besides;
-	t->announced = besides + t->plan.bytes;
-	if (t->announced < peak)
-		t->announced = peak;
-	return BST_EXIT_OK;
+		return res;
+	*ret_bytes = t->besides + ret_plan->bytes;
+	if (*ret_bytes < peak)
+		*ret_bytes = peak;
+	return BSX_OK;
 }
 
 /* ---- Beginning and end --------------------------------------------------- */
@@ -133,6 +136,22 @@ int bst_talker_open(struct bst_talker *t, const char *path,
 	if (!code)
 		code = bst_model_open(&t->source, options->n_threads,
 				      options->budget, &t->model);
+	t->daemon = t->source.bound;
+	return code;
+}
+
+int bst_talker_describe(struct bst_talker *t, const char *path,
+			const struct bst_talker_options *options)
+{
+	int code;
+
+	memset(t, 0, sizeof(*t));
+	code = bst_model_find(&t->source, path);
+	if (!code)
+		code = bst_model_describe(&t->source, &t->model);
+	if (!code)
+		t->daemon = bst_model_bound(&t->source, options->n_threads,
+					    options->budget);
 	return code;
 }
 

@@ -37,6 +37,7 @@ struct bst_talker {
 	size_t n_held;
 	uint32_t n_context;
 	struct bsx_plan plan;
+	uint64_t daemon; /* bytes that a mount's may take */
 	uint64_t besides; /* bytes, of 'announced': not the session's */
 	uint64_t announced; /* bytes */
 };
@@ -55,10 +56,22 @@ struct bst_talker_options {
 int bst_talker_open(struct bst_talker *t, const char *path,
 		    const struct bst_talker_options *options);
 
-/* Find out what start() will do, and what memory will have been taken in all,
- * by a mount's daemon too; BST_EXIT_REFUSED: that is more than the budget. */
-int bst_talker_plan(struct bst_talker *t,
-		    const struct bst_talker_options *options);
+/* The same as far as it can be told without a mount: for planning alone. */
+int bst_talker_describe(struct bst_talker *t, const char *path,
+			const struct bst_talker_options *options);
+
+/* Note what the process takes besides a session: as it is now, so that what is
+ * decided by it stays so. */
+void bst_talker_look(struct bst_talker *t);
+
+/* What start() would do, and what memory the process will have taken in all;
+ * BSX_ERR_REFUSED: that is more than the budget. */
+enum bsx_result bst_talker_would(const struct bst_talker *t,
+				 const struct bst_talker_options *options,
+				 struct bsx_plan *ret_plan, uint64_t *ret_bytes,
+				 struct bsx_error *err);
+
+/* Begin, by a plan and an announcement that stand in the talker. */
 int bst_talker_start(struct bst_talker *t,
 		     const struct bst_talker_options *options);
 
