@@ -19,7 +19,7 @@
 #include "inode.h"
 
 #include "bundle.h"
-#include "int4.h"
+#include "int4_dir.h"
 #include "store.h"
 #include "vfile.h"
 #include "watch.h"

@@ -5,7 +5,7 @@
 
 #include "store.h"
 
-#include "int4.h"
+#include "int4_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -14,7 +14,7 @@
 
 #include "tree.h"
 
-#include "int4.h"
+#include "int4_dir.h"
 #include "stats.h"
 #include "store.h"
 #include "vfile.h"

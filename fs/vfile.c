@@ -16,7 +16,7 @@
 #include "vfile.h"
 
 #include "cache.h"
-#include "int4.h"
+#include "int4_dir.h"
 #include "stats.h"
 #include "store.h"
 

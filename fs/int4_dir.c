@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * int4.c - the directory that a .bsd's 4-bit tensors show as, beside its file
+ * int4_dir.c - the directory that a .bsd's 4-bit tensors show as, beside its file
  *
  * It is a bundle whose container is the .bsd, opened in another way
  * (bs_source.int4), so whatever is done with bundles is done with it.  What it
@@ -9,7 +9,7 @@
  * version is never answered from another.
  */
 
-#include "int4.h"
+#include "int4_dir.h"
 
 #include "stats.h"
 #include "store.h"

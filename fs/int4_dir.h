@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * int4.h - the directory that a .bsd's 4-bit tensors show as, beside its file
+ * int4_dir.h - the directory that a .bsd's 4-bit tensors show as, beside its file
  */
 
-#ifndef BSFS_INT4_H
-#define BSFS_INT4_H
+#ifndef BSFS_INT4_DIR_H
+#define BSFS_INT4_DIR_H
 
 #include "bigsmall.h"
 #include "fs.h"
@@ -25,4 +25,4 @@ int bsfs_int4_dir(struct bsfs_session *s, const char *path,
 		  const struct bsfs_identity *identity,
 		  struct bs_int4_dir *ret);
 
-#endif /* BSFS_INT4_H */
+#endif /* BSFS_INT4_DIR_H */
