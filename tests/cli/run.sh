@@ -53,7 +53,9 @@ for name in $(python3 "$exec_dir/tiny.py" --list); do
 	# A CPU that this machine is not is fatal, by a signal.
 	for cpu in avx512 avx2 neon scalar; do
 		for threads in 1 3; do
-			BIGSMALL_CPU=$cpu "$bigsmall" run "$name" "$prompt" \
+			# Each is another machine, to be measured once.
+			XDG_STATE_HOME=$log/state-$cpu BIGSMALL_CPU=$cpu \
+				"$bigsmall" run "$name" "$prompt" \
 				--raw --temp 0 --json -n 24 -j $threads \
 				>"$log/out" 2>"$log/err" </dev/null
 			code=$?
