@@ -59,9 +59,9 @@
  * caches before it is read: 16 MiB cost a tenth more processor time than 3. */
 #define AHEAD_MAX (2 * MIB)
 
-/* A third of the weight that a request's thread has for the scheduler; 10 and 19
- * were no faster, and would starve where others compute. */
-#define LESS_URGENT 5
+/* So that others come first on their own processor; 5 to 19 are no faster, and lose
+ * to no reading ahead at all where other programs want all processors. */
+#define LESS_URGENT 2
 
 /* How often to look at what memory there is. */
 #define PRESSURE_MS 250
