@@ -9,22 +9,25 @@ dropped, for every read, and the plain file is read as well:
 
   ours, ours-user   our mount as root, and as an unprivileged user (uid 65534)
   ours-off, user-off   the same with -o prefetch=off (only if asked for by --only)
+  resident          our mount as root, with -o resident
   squashfuse        squashfuse_ll
   squashfuse-1m     the same with 1 MiB of read-ahead, as our mount gives itself
   squashfs          the kernel's own, on a loop device
   lmz               PyPI's lmzip
   plain             the file itself, from the same disk
 
-by pread of 1 MiB, by a mapping that is copied out, by one that is walked, and 4
-KiB at random places (microseconds).  Who comes first changes every round.  Prints
-the median, least and most GB/s (10^9) of each, the processor time that its daemon
-and the reader took for a GB (the kernel's own threads are not seen), and the
-median, least and most of the rounds' ratios, ours over theirs.  What is read is
-compared: the sums of all must be the same.
+by pread of 1 MiB, by a mapping that is copied out, by one that is walked, by pread
+and by copying once more ("warm", "warmcopy"), and 4 KiB at random places
+(microseconds).  Who comes first changes every round.  Prints the median, least and
+most GB/s (10^9) of each, the processor time that its daemon and the reader took for
+a GB (the kernel's own threads are not seen), and the median, least and most of the
+rounds' ratios, ours over theirs.  What is read is compared: the sums of all must be
+the same.  A read is done again, up to AGAIN times, if other programs took a tenth of
+a processor beside it; how many were, and how many were kept all the same, is said.
 
-Then 50 processes read the file at once, cold, and the daemon's counters say how
-often each chunk was decoded; and with --device, store and plain file are read from
-a device that a control group throttles to some GB/s.
+Then ("many" for --only) 50 processes read the file at once, cold, and the daemon's
+counters say how often each chunk was decoded; and with --device ("throttled"), store
+and plain file are read from a device that a control group throttles to some GB/s.
 
 Needs root, squashfs-tools and squashfuse.  Drops the caches of the whole machine.
 Exit 1: the readers saw different bytes.
@@ -43,7 +46,9 @@ import sys
 import tempfile
 import time
 
-WAYS = ("pread", "copy", "mmap", "random")
+WAYS = ("pread", "copy", "mmap", "warm", "warmcopy", "random")
+READ_AS = {"warm": "pread", "warmcopy": "copy"}
+AGAIN = 5
 USER = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
 TICK = os.sysconf("SC_CLK_TCK")
 DEADLINE = 60  # seconds for mounting or unmounting
@@ -66,9 +71,29 @@ def is_mounted(path):
 
 
 def cpu_seconds(pid):
+    """In user mode, and altogether."""
     with open("/proc/%d/stat" % pid) as f:
         fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    return (int(fields[11]) / TICK,
+            (int(fields[11]) + int(fields[12])) / TICK)
+
+
+def machine_seconds():
+    """Of all programs, in user mode."""
+    with open("/proc/stat") as f:
+        fields = f.readline().split()
+    return (int(fields[1]) + int(fields[2])) / TICK
+
+
+def run_counted(*command):
+    """What it prints, and its seconds in user mode."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        out = child.stdout.read()
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        sys.exit("mount.py: %s: exit %d" % (command, child.returncode))
+    return out, usage.ru_utime
 
 
 def load():
@@ -83,13 +108,16 @@ class Bench:
         self.file = os.path.realpath(args.file)
         self.name = os.path.basename(self.file)
         self.size = os.path.getsize(self.file)
-        # On a disk, not in memory: what is stored has to be read, too.
-        self.work = tempfile.mkdtemp(prefix="bigsmall-bench.", dir="/var/tmp")
+        # By default on a disk: what is stored has to be read, too.
+        self.work = tempfile.mkdtemp(prefix="bigsmall-bench.", dir=args.dir)
         os.chmod(self.work, 0o755)
         self.mnt = self.path("mnt")
         self.rates = {}
         self.cpus = {}
         self.sums = {}
+        self.direct = []
+        self.n_again = 0
+        self.n_disturbed = 0
 
     def path(self, name):
         return os.path.join(self.work, name)
@@ -105,10 +133,13 @@ class Bench:
                            for n in os.listdir(self.path("store")))
         os.chmod(self.container, 0o644)
         sizes = {"ours": os.path.getsize(self.container)}
+        self.tasks = ["many", "throttled"]
         if self.args.only:
-            self.systems = self.args.only.split(",")
+            only = self.args.only.split(",")
+            self.systems = [w for w in only if w not in self.tasks]
+            self.tasks = [w for w in only if w in self.tasks]
         else:
-            self.systems = ["ours", "ours-user", "plain"]
+            self.systems = ["ours", "ours-user", "resident", "plain"]
             if shutil.which("mksquashfs"):
                 self.systems.append("squashfs")
             if shutil.which("squashfuse_ll"):
@@ -165,9 +196,11 @@ class Bench:
             return
         if what.endswith("-off"):
             ours += ["-o", "prefetch=off"]
+        if what == "resident":
+            ours += ["-o", "resident"]
         if what in ("ours-user", "user-off"):
             daemon = self.start(USER + ours)
-        elif what.startswith("ours"):
+        elif what.startswith("ours") or what == "resident":
             daemon = self.start(ours)
         elif what.startswith("squashfuse"):
             daemon = self.start(["squashfuse_ll", "-f", self.path("squash"),
@@ -198,13 +231,33 @@ class Bench:
             if daemon:
                 daemon.wait()
 
-    def read(self, what, way):
+    def read_once(self, what, way):
+        """What read_file prints, the daemon's seconds, and whether others took
+        much of the machine meanwhile."""
         as_user = USER if what in ("ours-user", "user-off") else []
+        command = as_user + [self.bin + "/read_file", READ_AS.get(way, way)]
         drop()
         with self.mounted(what) as (path, daemon):
-            before = cpu_seconds(daemon.pid) if daemon else 0
-            out = run(*as_user, self.bin + "/read_file", way, path).split()
-            spent = cpu_seconds(daemon.pid) - before if daemon else 0
+            if way in READ_AS:
+                run(*command, path)
+            before = cpu_seconds(daemon.pid) if daemon else (0, 0)
+            others, begin = machine_seconds(), time.monotonic()
+            out, by_reader = run_counted(*command, path)
+            took = time.monotonic() - begin
+            after = cpu_seconds(daemon.pid) if daemon else (0, 0)
+            others = machine_seconds() - others - by_reader - (after[0] -
+                                                               before[0])
+        # Three ticks are what counting in ticks may be wrong by.
+        return (out.split(), after[1] - before[1],
+                others > max(took / 10, 3 / TICK))
+
+    def read(self, what, way):
+        for i in range(AGAIN + 1):
+            out, spent, is_disturbed = self.read_once(what, way)
+            if not is_disturbed:
+                break
+            self.n_again += i < AGAIN
+        self.n_disturbed += is_disturbed
         key = (what, way)
         if way == "random":
             self.rates.setdefault(key, []).append(float(out[0]))
@@ -212,11 +265,21 @@ class Bench:
         self.rates.setdefault(key, []).append(float(out[2]))
         self.cpus.setdefault(key, []).append(
             (spent + float(out[4])) / self.size * 1e9)
-        self.sums.setdefault(way.replace("copy", "mmap"), set()).add(out[3])
+        self.sums.setdefault("pread" if READ_AS.get(way, way) == "pread"
+                             else "mmap", set()).add(out[3])
+
+    def read_direct(self):
+        """GB/s of what is stored, past the kernel's cache."""
+        begin = time.monotonic()
+        run("dd", "if=" + self.container, "of=/dev/null", "bs=4M",
+            "iflag=direct", "status=none")
+        return (os.path.getsize(self.container) / 1e9 /
+                (time.monotonic() - begin))
 
     def measure(self):
         for i in range(self.args.rounds):
             order = self.systems[i % 2:] + self.systems[:i % 2]
+            self.direct.append(self.read_direct())
             for way in WAYS:
                 for what in order:
                     self.read(what, way)
@@ -228,6 +291,11 @@ class Bench:
         return [w for w in ("ours", "ours-user") if w in self.systems]
 
     def report(self):
+        print("stored bytes, by direct reads of 4 MiB: %.2f (%.2f-%.2f) GB/s, of "
+              "which %.2f are shown" % (
+                  statistics.median(self.direct), min(self.direct),
+                  max(self.direct), statistics.median(self.direct) *
+                  self.size / os.path.getsize(self.container)))
         for way in WAYS:
             for what in self.systems:
                 x = self.rates[what, way]
@@ -244,7 +312,7 @@ class Bench:
                         line += "   %s / it %.2f (%.2f-%.2f)" % (
                             ours, statistics.median(y), min(y), max(y))
                 print(line)
-        for what in self.mine():
+        for what in self.mine() + [w for w in self.systems if w == "resident"]:
             y = [a / b for a, b in zip(self.rates[what, "copy"],
                                        self.rates[what, "pread"])]
             print("copy / pread of %s: %.2f (%.2f-%.2f); beyond decoding %.2f "
@@ -253,10 +321,13 @@ class Bench:
                       statistics.median(self.cpus[what, "pread"]) -
                       1 / self.speed))
         best = 2 / (1 / self.speed + 0.43)
-        if "ours" not in self.systems:
-            return
-        print("pread of two cores' bound, 2 / (1/D + 0.43) = %.2f GB/s: %.2f" % (
-            best, statistics.median(self.rates["ours", "pread"]) / best))
+        for what in self.mine():
+            print("pread of %s: %.2f of two cores' bound, 2 / (1/D + 0.43) = "
+                  "%.2f GB/s" % (
+                      what, statistics.median(self.rates[what, "pread"]) / best,
+                      best))
+        print("%d reads done again since others were busy, %d kept" % (
+            self.n_again, self.n_disturbed))
 
     def many(self):
         """Fifty at once, cold."""
@@ -311,9 +382,11 @@ def main():
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", "--rounds", type=int, default=7)
+    parser.add_argument("--dir", default="/var/tmp", help="where to make store "
+                        "and mount; in a tmpfs no disk is measured")
     parser.add_argument("--lmz", help="the program, to compare with it")
-    parser.add_argument("--only", help="the systems to read, separated by "
-                        "commas, and nothing else")
+    parser.add_argument("--only", help="the systems to read, many and "
+                        "throttled, separated by commas, and nothing else")
     parser.add_argument("--device", help="MAJOR:MINOR of the disk, to throttle "
                         "it (control groups of version 1)")
     parser.add_argument("bin")
@@ -327,9 +400,9 @@ def main():
         bench.prepare()
         bench.measure()
         bench.report()
-        if not args.only:
+        if "many" in bench.tasks:
             bench.many()
-        if args.device:
+        if "throttled" in bench.tasks and args.device:
             bench.throttled()
         print("load after: " + load())
     finally:
