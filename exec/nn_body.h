@@ -16,6 +16,9 @@
  *	bits of t as an integer), v_sum, v_largest,
  *	v_bf16(p), v_bf16_some(p, n), v_f16(p), v_f16_some(p, n)
  *
+ *	HAS_SUM_ROWS	and sum_rows(), if there is a better way than v_sum for
+ *			TILE_ROWS at once
+ *
  * What is written here is what they all compute: nothing may depend on the
  * tile.
  */
@@ -79,95 +82,140 @@ FN v16 v_tanh(v16 x)
 
 /* ---- Sums of products ---------------------------------------------------- */
 
-#define TILE(type, load, load_some)                                            \
-	FN void tile_##load(float *out, size_t out_stride, const type *w,      \
-			    size_t w_stride, const unsigned n_rows,            \
-			    const float *x, size_t x_stride,                   \
-			    const unsigned n_x, size_t n)                      \
-	{                                                                      \
-		v16 acc[TILE_ROWS][TILE_X], a[TILE_ROWS], b;                   \
-		unsigned r, t;                                                 \
-		size_t i;                                                      \
-                                                                               \
-		for (r = 0; r < n_rows; r++)                                   \
-			for (t = 0; t < n_x; t++)                              \
-				acc[r][t] = v_set(0.0f);                       \
-		for (i = 0; i + 16 <= n; i += 16) {                            \
-			for (r = 0; r < n_rows; r++)                           \
-				a[r] = load(w + r * w_stride + i);             \
-			for (t = 0; t < n_x; t++) {                            \
-				b = v_load(x + t * x_stride + i);              \
-				for (r = 0; r < n_rows; r++)                   \
-					acc[r][t] = v_fma(a[r], b, acc[r][t]); \
-			}                                                      \
-		}                                                              \
-		if (i < n) {                                                   \
-			for (r = 0; r < n_rows; r++)                           \
-				a[r] = load_some(w + r * w_stride + i, n - i); \
-			for (t = 0; t < n_x; t++) {                            \
-				b = v_load_some(x + t * x_stride + i, n - i);  \
-				for (r = 0; r < n_rows; r++)                   \
-					acc[r][t] = v_fma(a[r], b, acc[r][t]); \
-			}                                                      \
-		}                                                              \
-		for (t = 0; t < n_x; t++)                                      \
-			for (r = 0; r < n_rows; r++)                           \
-				out[t * out_stride + r] = v_sum(acc[r][t]);    \
-	}                                                                      \
-                                                                               \
-	/* One row more or less: each is a case of its own, unrolled. */       \
-	FN void column_##load(float *out, size_t out_stride, const type *w,    \
-			      size_t w_stride, size_t n_rows, const float *x,  \
-			      size_t x_stride, const unsigned n_x, size_t n)   \
-	{                                                                      \
-		size_t r;                                                      \
-                                                                               \
-		for (r = 0; r + TILE_ROWS <= n_rows; r += TILE_ROWS)           \
-			tile_##load(out + r, out_stride, w + r * w_stride,     \
-				    w_stride, TILE_ROWS, x, x_stride, n_x, n); \
-		for (; r < n_rows; r++)                                        \
-			tile_##load(out + r, out_stride, w + r * w_stride,     \
-				    w_stride, 1, x, x_stride, n_x, n);         \
-	}                                                                      \
-                                                                               \
-	/* Some rows stay in the cache while all tokens pass by. */            \
-	TARGET static void dot_##load(float *out, size_t out_stride,           \
-				      const void *w, size_t w_stride,          \
-				      size_t n_rows, const float *x,           \
-				      size_t x_stride, size_t n_x, size_t n)   \
-	{                                                                      \
-		const type *m = w;                                             \
-		size_t r, t, step;                                             \
-                                                                               \
-		for (r = 0; r < n_rows; r += step) {                           \
-			step = n_rows - r < TILE_ROWS ? n_rows - r             \
-						      : TILE_ROWS;             \
-			if (n_x == 1)                                          \
-				step = n_rows - r;                             \
-			for (t = 0; t + TILE_X <= n_x; t += TILE_X)            \
-				column_##load(out + t * out_stride + r,        \
-					      out_stride, m + r * w_stride,    \
-					      w_stride, step,                  \
-					      x + t * x_stride, x_stride,      \
-					      TILE_X, n);                      \
-			for (; t < n_x; t++)                                   \
-				column_##load(out + t * out_stride + r,        \
-					      out_stride, m + r * w_stride,    \
-					      w_stride, step,                  \
-					      x + t * x_stride, x_stride, 1,   \
-					      n);                              \
-		}                                                              \
-	}                                                                      \
-                                                                               \
-	TARGET static void widen_##load(float *out, const void *w, size_t n)   \
-	{                                                                      \
-		const type *m = w;                                             \
-		size_t i;                                                      \
-                                                                               \
-		for (i = 0; i + 16 <= n; i += 16)                              \
-			v_store(out + i, load(m + i));                         \
-		if (i < n)                                                     \
-			v_store_some(out + i, load_some(m + i, n - i), n - i); \
+/* Of weights, in the second cache. */
+#define BLOCK_BYTES ((size_t)256 << 10)
+
+/* Tokens together, when those that are left are no whole tile. */
+#define HALF_X (TILE_X > 2 ? TILE_X / 2 : 1)
+
+static size_t rows_a_block(size_t row_bytes)
+{
+	size_t n = row_bytes ? BLOCK_BYTES / row_bytes : 0;
+
+	return n < TILE_ROWS ? TILE_ROWS : n / TILE_ROWS * TILE_ROWS;
+}
+
+#ifndef HAS_SUM_ROWS
+/* out[r] = the sum of a[r] */
+FN void sum_rows(float *out, const v16 *a, const unsigned n)
+{
+	unsigned r;
+
+	for (r = 0; r < n; r++)
+		out[r] = v_sum(a[r]);
+}
+#endif
+
+#define TILE(type, load, load_some)                                               \
+	FN void tile_##load(float *out, size_t out_stride, const type *w,         \
+			    size_t w_stride, const unsigned n_rows,               \
+			    const float *x, size_t x_stride,                      \
+			    const unsigned n_x, size_t n)                         \
+	{                                                                         \
+		v16 acc[TILE_ROWS][TILE_X], a[TILE_ROWS], b;                      \
+		unsigned r, t;                                                    \
+		size_t i;                                                         \
+                                                                                  \
+		for (r = 0; r < n_rows; r++)                                      \
+			for (t = 0; t < n_x; t++)                                 \
+				acc[r][t] = v_set(0.0f);                          \
+		for (i = 0; i + 16 <= n; i += 16) {                               \
+			for (r = 0; r < n_rows; r++)                              \
+				a[r] = load(w + r * w_stride + i);                \
+			for (t = 0; t < n_x; t++) {                               \
+				b = v_load(x + t * x_stride + i);                 \
+				for (r = 0; r < n_rows; r++)                      \
+					acc[r][t] = v_fma(a[r], b, acc[r][t]);    \
+			}                                                         \
+		}                                                                 \
+		if (i < n) {                                                      \
+			for (r = 0; r < n_rows; r++)                              \
+				a[r] = load_some(w + r * w_stride + i, n - i);    \
+			for (t = 0; t < n_x; t++) {                               \
+				b = v_load_some(x + t * x_stride + i, n - i);     \
+				for (r = 0; r < n_rows; r++)                      \
+					acc[r][t] = v_fma(a[r], b, acc[r][t]);    \
+			}                                                         \
+		}                                                                 \
+		for (t = 0; t < n_x; t++) {                                       \
+			for (r = 0; r < n_rows; r++)                              \
+				a[r] = acc[r][t];                                 \
+			sum_rows(out + t * out_stride, a, n_rows);                \
+		}                                                                 \
+	}                                                                         \
+                                                                                  \
+	/* One row more or less: each is a case of its own, unrolled. */          \
+	FN void column_##load(float *out, size_t out_stride, const type *w,       \
+			      size_t w_stride, size_t n_rows, const float *x,     \
+			      size_t x_stride, const unsigned n_x, size_t n)      \
+	{                                                                         \
+		size_t r;                                                         \
+                                                                                  \
+		for (r = 0; r + TILE_ROWS <= n_rows; r += TILE_ROWS)              \
+			tile_##load(out + r, out_stride, w + r * w_stride,        \
+				    w_stride, TILE_ROWS, x, x_stride, n_x, n);    \
+		for (; r < n_rows; r++)                                           \
+			tile_##load(out + r, out_stride, w + r * w_stride,        \
+				    w_stride, 1, x, x_stride, n_x, n);            \
+	}                                                                         \
+                                                                                  \
+	/* A token alone: rows in the order of memory, as prefetchers like it. */ \
+	TARGET static void rows_##load(float *out, const type *w,                 \
+				       size_t w_stride, size_t n_rows,            \
+				       const float *x, size_t n)                  \
+	{                                                                         \
+		size_t r;                                                         \
+                                                                                  \
+		for (r = 0; r < n_rows; r++)                                      \
+			tile_##load(out + r, 0, w + r * w_stride, w_stride, 1,    \
+				    x, 0, 1, n);                                  \
+	}                                                                         \
+                                                                                  \
+	/* All tokens pass by some rows, which stay in the second cache. */       \
+	TARGET static void dot_##load(float *out, size_t out_stride,              \
+				      const void *w, size_t w_stride,             \
+				      size_t n_rows, const float *x,              \
+				      size_t x_stride, size_t n_x, size_t n)      \
+	{                                                                         \
+		const type *m = w;                                                \
+		size_t step = rows_a_block(n * sizeof(*m)), r, t;                 \
+                                                                                  \
+		if (n_x == 1) {                                                   \
+			rows_##load(out, m, w_stride, n_rows, x, n);              \
+			return;                                                   \
+		}                                                                 \
+		for (r = 0; r < n_rows; r += step, m += step * w_stride) {        \
+			float *to = out + r;                                      \
+                                                                                  \
+			if (step > n_rows - r)                                    \
+				step = n_rows - r;                                \
+			for (t = 0; t + TILE_X <= n_x; t += TILE_X)               \
+				column_##load(to + t * out_stride, out_stride,    \
+					      m, w_stride, step,                  \
+					      x + t * x_stride, x_stride,         \
+					      TILE_X, n);                         \
+			for (; t + HALF_X <= n_x; t += HALF_X)                    \
+				column_##load(to + t * out_stride, out_stride,    \
+					      m, w_stride, step,                  \
+					      x + t * x_stride, x_stride,         \
+					      HALF_X, n);                         \
+			for (; t < n_x; t++)                                      \
+				column_##load(to + t * out_stride, out_stride,    \
+					      m, w_stride, step,                  \
+					      x + t * x_stride, x_stride, 1,      \
+					      n);                                 \
+		}                                                                 \
+	}                                                                         \
+                                                                                  \
+	TARGET static void widen_##load(float *out, const void *w, size_t n)      \
+	{                                                                         \
+		const type *m = w;                                                \
+		size_t i;                                                         \
+                                                                                  \
+		for (i = 0; i + 16 <= n; i += 16)                                 \
+			v_store(out + i, load(m + i));                            \
+		if (i < n)                                                        \
+			v_store_some(out + i, load_some(m + i, n - i), n - i);    \
 	}
 
 TILE(uint16_t, v_bf16, v_bf16_some)

@@ -105,6 +105,33 @@ FN float v_sum(v16 a)
 	return _mm_cvtss_f32(q);
 }
 
+#define HAS_SUM_ROWS
+/* Four at once, the same pairs of lanes added as above. */
+FN void sum_rows(float *out, const v16 *a, const unsigned n)
+{
+	v16 lo, hi, ab, cd, all;
+	unsigned r;
+
+	if (n < 4) {
+		for (r = 0; r < n; r++)
+			out[r] = v_sum(a[r]);
+		return;
+	}
+	lo = _mm512_shuffle_f32x4(a[0], a[1], 0x44);
+	hi = _mm512_shuffle_f32x4(a[0], a[1], 0xee);
+	ab = v_add(lo, hi); /* 4 + 4 sums of each */
+	lo = _mm512_shuffle_f32x4(a[2], a[3], 0x44);
+	hi = _mm512_shuffle_f32x4(a[2], a[3], 0xee);
+	cd = v_add(lo, hi);
+	lo = _mm512_shuffle_f32x4(ab, cd, 0x88);
+	hi = _mm512_shuffle_f32x4(ab, cd, 0xdd);
+	all = v_add(lo, hi); /* 4 of each */
+	all = v_add(all, _mm512_permute_ps(all, 0x4e));
+	all = v_add(all, _mm512_permute_ps(all, 0xb1));
+	_mm_storeu_ps(out, _mm512_castps512_ps128(
+				   _mm512_maskz_compress_ps(0x1111, all)));
+}
+
 FN float v_largest(v16 a)
 {
 	return _mm512_reduce_max_ps(a);

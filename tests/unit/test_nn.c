@@ -122,6 +122,33 @@ static void dot_is_scalar(void **unused)
 	}
 }
 
+/* More rows than fit in a block, and each of them by itself with each token. */
+static void rows_are_alone(void **unused)
+{
+	enum { ROWS = 400, N_X = 5 };
+	static float w[ROWS * MAX_N], x[N_X * MAX_N], have[N_X * ROWS];
+	const struct bsx_kernels *k;
+	size_t r, t;
+	unsigned i;
+	float one;
+
+	(void)unused;
+	fill(w, ROWS * MAX_N);
+	fill(x, N_X * MAX_N);
+	for (i = 0; (k = bsx_kernels_at(i)); i++) {
+		k->dot[BSX_F32](have, ROWS, w, MAX_N, ROWS, x, MAX_N, N_X,
+				MAX_N);
+		for (t = 0; t < N_X; t++) {
+			for (r = 0; r < ROWS; r++) {
+				k->dot[BSX_F32](&one, 1, w + r * MAX_N, MAX_N,
+						1, x + t * MAX_N, MAX_N, 1,
+						MAX_N);
+				assert_same(&one, have + t * ROWS + r, 1);
+			}
+		}
+	}
+}
+
 /* ---- One by one ---------------------------------------------------------- */
 
 static void check_rest(const struct bsx_kernels *k, size_t n)
@@ -261,6 +288,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dot_is_scalar),
+		cmocka_unit_test(rows_are_alone),
 		cmocka_unit_test(rest_is_scalar),
 		cmocka_unit_test(widen_is_exact),
 		cmocka_unit_test(softmax_of_extremes),
