@@ -64,6 +64,7 @@ struct bsfs_options {
 	uint64_t prefetch_len; /* bytes decoded ahead of readers; 0: none */
 	uint32_t max_read; /* bytes; 0: the kernel's own limit */
 	uint32_t read_ahead; /* the kernel's, in bytes; 0: as we find best */
+	int no_push; /* readers go past the kernel's cache: put nothing there */
 	int no_direct; /* read the store through the kernel's cache */
 	unsigned n_threads; /* >= 1 */
 	unsigned idle_timeout; /* seconds without use, after which the mount

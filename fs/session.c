@@ -535,7 +535,7 @@ int bsfs_run(const struct bsfs_options *opt)
 		err = mount_session(&s);
 	if (!err) {
 		bsfs_mount_at(opt->mountpoint, &s.dev);
-		if (set_read_ahead(&s) < PUSH_BELOW_KB)
+		if (set_read_ahead(&s) < PUSH_BELOW_KB && !opt->no_push)
 			err = bsfs_prefetch_push(&s);
 		if (!err)
 			err = bsfs_watch_start(&s);
