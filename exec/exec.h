@@ -146,6 +146,8 @@ struct bsx_session_options {
 	uint32_t n_context; /* tokens there is room for */
 	uint64_t budget; /* bytes that it may take; UINT64_MAX: no bound */
 	bool streams; /* keep no matrix in memory */
+	bool once; /* leave nothing of weights in the page cache of the kernel:
+		    * of those that are read anew it never is */
 	bool (*stop)(void); /* asked between layers; NULL: never */
 };
 

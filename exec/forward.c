@@ -32,6 +32,7 @@ static enum bsx_result plan(const struct bsx_model *m,
 	uint64_t rest = bsx_block_bytes(&m->hp, options->n_context,
 					options->n_threads) +
 			(STRETCH + 2) * m->hp.n_embd * sizeof(float);
+	enum bsx_result res;
 
 	if (rest >= options->budget)
 		return bsx_fail(
@@ -41,8 +42,10 @@ static enum bsx_result plan(const struct bsx_model *m,
 			(unsigned)options->n_context, (unsigned long long)rest,
 			(unsigned long long)options->budget);
 	*ret_rest = rest;
-	return bsx_resident_plan(m, options->budget - rest, options->streams,
-				 ret, err);
+	res = bsx_resident_plan(m, options->budget - rest, options->streams,
+				ret, err);
+	ret->once = options->once;
+	return res;
 }
 
 enum bsx_result bsx_session_plan(const struct bsx_model *m,

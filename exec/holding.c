@@ -338,14 +338,14 @@ static enum bsx_result fill(struct bsx_resident *r, struct bsx_error *err)
 	enum bsx_result res;
 	uint64_t len;
 
-	res = bsx_part_load(r->m, n, slots, at, false, r->stop, &r->outside,
-			    err);
+	res = bsx_part_load(r->m, n, slots, at, r->how.once, r->stop,
+			    &r->outside, err);
 	if (!res)
 		res = bsx_part_bytes(r->m, n, slots, &len, err);
 	for (i = 0; !res && i < r->how.n_kept; i++) {
 		at += len;
-		res = bsx_part_load(r->m, i, BSX_ALL_SLOTS, at, false, r->stop,
-				    &r->kept[i], err);
+		res = bsx_part_load(r->m, i, BSX_ALL_SLOTS, at, r->how.once,
+				    r->stop, &r->kept[i], err);
 		if (!res)
 			res = bsx_part_bytes(r->m, i, BSX_ALL_SLOTS, &len, err);
 	}

@@ -23,6 +23,7 @@ struct bsx_holding {
 	uint64_t place; /* bytes of one */
 	uint64_t bytes; /* of memory, at most */
 	uint64_t pass_bytes; /* to be read for each pass, of one token */
+	bool once; /* what stays is not left in the kernel's page cache */
 };
 
 /*

@@ -163,7 +163,7 @@ enum bsx_result bsx_part_work(const struct bsx_model *m, struct bsx_work *ret,
 
 /* Read a vector as f32. */
 static enum bsx_result read_vector(const struct bsx_model *m,
-				   const struct piece *p, float *to,
+				   const struct piece *p, float *to, bool once,
 				   struct bsx_error *err)
 {
 	size_t n = (size_t)p->rows, size = bsx_type_size(p->type), i;
@@ -173,7 +173,7 @@ static enum bsx_result read_vector(const struct bsx_model *m,
 	if (!raw)
 		return bsx_no_memory(err);
 	res = bsx_weights_read(m->weights, p->tensor, p->before * size, raw,
-			       n * size, err);
+			       n * size, once, err);
 	if (!res)
 		bsx_kernels()->widen[p->type](to, raw, n);
 	free(raw);
@@ -187,8 +187,8 @@ static enum bsx_result read_vector(const struct bsx_model *m,
 /* n rows from 'first' on. */
 static enum bsx_result read_rows(const struct bsx_model *m,
 				 const struct piece *p, uint64_t first,
-				 uint64_t n, uint8_t *to, bool (*stop)(void),
-				 struct bsx_error *err)
+				 uint64_t n, uint8_t *to, bool once,
+				 bool (*stop)(void), struct bsx_error *err)
 {
 	uint64_t line = p->cols * bsx_type_size(p->type);
 	uint64_t begin = (p->before + first) * line, end = n * line, off;
@@ -200,7 +200,7 @@ static enum bsx_result read_rows(const struct bsx_model *m,
 			return bsx_fail(err, BSX_ERR_STOPPED, "interrupted.");
 		len = end - off < READ_STEP ? (size_t)(end - off) : READ_STEP;
 		res = bsx_weights_read(m->weights, p->tensor, begin + off,
-				       to + off, len, err);
+				       to + off, len, once, err);
 	}
 	return res;
 }
@@ -222,7 +222,7 @@ static void transpose(uint8_t *to, const uint8_t *from, const struct piece *p,
 /* The same for one that stands input by output: some inputs at a time. */
 static enum bsx_result read_transposed(const struct bsx_model *m,
 				       const struct piece *p, uint8_t *to,
-				       bool (*stop)(void),
+				       bool once, bool (*stop)(void),
 				       struct bsx_error *err)
 {
 	size_t size = bsx_type_size(p->type);
@@ -243,7 +243,7 @@ static enum bsx_result read_transposed(const struct bsx_model *m,
 		else
 			res = bsx_weights_read(m->weights, p->tensor,
 					       first * line, raw,
-					       (size_t)(n * line), err);
+					       (size_t)(n * line), once, err);
 		if (!res)
 			transpose(to, raw, p, first, n, size);
 	}
@@ -258,6 +258,7 @@ enum bsx_result bsx_part_load(const struct bsx_model *m, uint32_t i,
 {
 	enum bsx_slot slot, end;
 	enum bsx_result res;
+	struct bsx_span span = { 0 };
 	struct piece p;
 	bool is_there;
 
@@ -269,18 +270,19 @@ enum bsx_result bsx_part_load(const struct bsx_model *m, uint32_t i,
 			continue;
 		res = find_piece(m, i, slot, &p, &is_there, err);
 		if (!res && is_there && is_vector)
-			res = read_vector(m, &p, (float *)(void *)to, err);
+			res = read_vector(m, &p, (float *)(void *)to, once,
+					  err);
 		else if (!res && is_there && p.is_transposed)
-			res = read_transposed(m, &p, to, stop, err);
+			res = read_transposed(m, &p, to, once, stop, err);
 		else if (!res && is_there)
-			res = read_rows(m, &p, 0, p.rows, to, stop, err);
+			res = read_rows(m, &p, 0, p.rows, to, once, stop, err);
 		if (res)
 			return res;
 		if (!is_there)
 			continue;
 		if (once)
-			bsx_weights_drop(m->weights, p.tensor, 0,
-					 p.tensor->len);
+			bsx_weights_span(m->weights, p.tensor, 0, p.tensor->len,
+					 &span);
 		ret->slot[slot] = (struct bsx_matrix){
 			.data = to,
 			.type = is_vector ? BSX_F32 : p.type,
@@ -289,6 +291,7 @@ enum bsx_result bsx_part_load(const struct bsx_model *m, uint32_t i,
 		};
 		to += round_up(p.len);
 	}
+	bsx_weights_drop(m->weights, &span);
 	if (m->hp.is_tied && i == m->hp.n_layers)
 		ret->slot[BSX_HEAD] = ret->slot[BSX_EMBED];
 	return BSX_OK;
@@ -328,6 +331,7 @@ enum bsx_result bsx_rows_load(const struct bsx_model *m, enum bsx_slot slot,
 			      struct bsx_error *err)
 {
 	enum bsx_result res;
+	struct bsx_span span = { 0 };
 	struct piece p;
 	bool is_there;
 	uint64_t line;
@@ -335,13 +339,14 @@ enum bsx_result bsx_rows_load(const struct bsx_model *m, enum bsx_slot slot,
 	res = find_outside(m, slot, &p, &is_there, err);
 	assert(res || (is_there && first + n <= p.rows));
 	if (!res)
-		res = read_rows(m, &p, first, n, to, stop, err);
+		res = read_rows(m, &p, first, n, to, once, stop, err);
 	if (res)
 		return res;
 	line = p.cols * bsx_type_size(p.type);
 	if (once)
-		bsx_weights_drop(m->weights, p.tensor,
-				 (p.before + first) * line, n * line);
+		bsx_weights_span(m->weights, p.tensor,
+				 (p.before + first) * line, n * line, &span);
+	bsx_weights_drop(m->weights, &span);
 	*ret = (struct bsx_matrix){ to, p.type, n, (size_t)p.cols };
 	return BSX_OK;
 }

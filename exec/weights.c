@@ -8,10 +8,12 @@
 
 #include "weights.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "disk.h"
@@ -19,13 +21,17 @@
 #include "safetensors.h"
 
 #define MAX_FILES 4096
+#define FUSE_MAGIC 0x65735546
+
 #define PAGE 4096
+#define FOLIO_MAX ((uint64_t)2 << 20) /* the largest page of a file */
 #define SINGLE "model.safetensors"
 #define INDEX "model.safetensors.index.json"
 
 struct file {
 	char *name; /* owned */
 	int fd;
+	int direct_fd; /* -1: none */
 	struct bs_st *st; /* owned */
 };
 
@@ -75,6 +81,20 @@ bad:
 			f->name, why.text);
 }
 
+/* FUSE reads straight to where it is told, so that the page cache is only in the
+ * way of what is read once.  Other file systems want everything aligned, and
+ * copying that costs more than the page cache does. */
+static int open_direct(int fd)
+{
+	struct statfs fs;
+	char path[64];
+
+	if (fstatfs(fd, &fs) != 0 || (uint32_t)fs.f_type != FUSE_MAGIC)
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_CLOEXEC | O_DIRECT);
+}
+
 /* Add a file; it is the weights' to close whatever this returns. */
 static enum bsx_result add_file(struct bsx_weights *w,
 				const struct bsx_folder *folder,
@@ -98,14 +118,16 @@ static enum bsx_result add_file(struct bsx_weights *w,
 		return bsx_no_memory(err);
 	w->files = grown;
 	f = &grown[w->n_files];
-	*f = (struct file){ .fd = -1, .name = strdup(name) };
+	*f = (struct file){ .fd = -1, .direct_fd = -1, .name = strdup(name) };
 	if (!f->name)
 		return bsx_no_memory(err);
 	w->n_files++;
 	res = bsx_file_open(folder, name, &f->fd, &size, err);
-	if (res)
-		return res;
-	return read_header(f, size, err);
+	if (!res)
+		res = read_header(f, size, err);
+	if (!res)
+		f->direct_fd = open_direct(f->fd);
+	return res;
 }
 
 static enum bsx_result add_indexed(struct bsx_weights *w,
@@ -224,6 +246,8 @@ void bsx_weights_free(struct bsx_weights *w)
 		return;
 	for (i = 0; i < w->n_files; i++) {
 		bs_st_free(w->files[i].st);
+		if (w->files[i].direct_fd >= 0)
+			close(w->files[i].direct_fd);
 		if (w->files[i].fd >= 0)
 			close(w->files[i].fd);
 		free(w->files[i].name);
@@ -257,21 +281,71 @@ uint64_t bsx_weights_bytes(const struct bsx_weights *w)
 	return w->n_bytes;
 }
 
-enum bsx_result bsx_weights_read(const struct bsx_weights *w,
-				 const struct bsx_tensor *t, uint64_t off,
-				 void *buf, size_t len, struct bsx_error *err)
+/* Past the page cache, as far as that goes: how many bytes. */
+static size_t read_direct(const struct file *f, void *buf, size_t len,
+			  uint64_t off)
 {
-	const struct file *f = &w->files[t->file];
+	size_t done = 0;
+	ssize_t n;
 
-	return bsx_file_read(f->fd, f->name, buf, len, t->off + off, err);
+	while (f->direct_fd >= 0 && done < len) {
+		n = pread(f->direct_fd, (char *)buf + done, len - done,
+			  (off_t)(off + done));
+		if (n == 0 || (n < 0 && errno != EINTR))
+			break;
+		if (n > 0)
+			done += (size_t)n;
+	}
+	return done;
 }
 
-void bsx_weights_drop(const struct bsx_weights *w, const struct bsx_tensor *t,
-		      uint64_t off, uint64_t len)
+enum bsx_result bsx_weights_read(const struct bsx_weights *w,
+				 const struct bsx_tensor *t, uint64_t off,
+				 void *buf, size_t len, bool once,
+				 struct bsx_error *err)
 {
-	/* The page at the end goes with what follows. */
-	uint64_t before = (t->off + off) % PAGE;
+	const struct file *f = &w->files[t->file];
+	size_t done = once ? read_direct(f, buf, len, t->off + off) : 0;
+	enum bsx_result res;
 
-	posix_fadvise(w->files[t->file].fd, (off_t)(t->off + off - before),
-		      (off_t)(len + before), POSIX_FADV_DONTNEED);
+	if (done == len)
+		return BSX_OK;
+	off += t->off + done;
+	res = bsx_file_read(f->fd, f->name, (char *)buf + done, len - done, off,
+			    err);
+	if (once)
+		posix_fadvise(f->fd, (off_t)(off - off % PAGE),
+			      (off_t)(len - done + off % PAGE),
+			      POSIX_FADV_DONTNEED);
+	return res;
+}
+
+void bsx_weights_drop(const struct bsx_weights *w, struct bsx_span *span)
+{
+	uint64_t behind = span->off < FOLIO_MAX ? span->off : FOLIO_MAX;
+	const struct file *f = &w->files[span->file];
+
+	if (span->len && f->direct_fd < 0)
+		posix_fadvise(f->fd, (off_t)(span->off - behind),
+			      (off_t)(span->len + behind), POSIX_FADV_DONTNEED);
+	span->len = 0;
+}
+
+void bsx_weights_span(const struct bsx_weights *w, const struct bsx_tensor *t,
+		      uint64_t off, uint64_t len, struct bsx_span *span)
+{
+	uint64_t begin = t->off + off, end = begin + len;
+
+	if (span->len && span->file != t->file)
+		bsx_weights_drop(w, span);
+	if (!span->len) {
+		*span = (struct bsx_span){ t->file, begin, len };
+		return;
+	}
+	if (span->off + span->len > end)
+		end = span->off + span->len;
+	if (span->off < begin)
+		begin = span->off;
+	span->off = begin;
+	span->len = end - begin;
 }

@@ -42,13 +42,29 @@ const struct bsx_tensor *bsx_weights_find(const struct bsx_weights *w,
 uint64_t bsx_weights_count(const struct bsx_weights *w);
 uint64_t bsx_weights_bytes(const struct bsx_weights *w);
 
-/* Read 'len' bytes of a tensor from 'off' on; any thread may. */
+/*
+ * Read 'len' bytes of a tensor from 'off' on; any thread may.  'once': they will
+ * be read anew, or never again, so the kernel is not to keep them.
+ */
 enum bsx_result bsx_weights_read(const struct bsx_weights *w,
 				 const struct bsx_tensor *t, uint64_t off,
-				 void *buf, size_t len, struct bsx_error *err);
+				 void *buf, size_t len, bool once,
+				 struct bsx_error *err);
 
-/* Let the kernel forget what it has of 'len' bytes of a tensor. */
-void bsx_weights_drop(const struct bsx_weights *w, const struct bsx_tensor *t,
-		      uint64_t off, uint64_t len);
+/*
+ * What is read once leaves pages all the same: those that were read ahead, and
+ * parts of larger ones.  When all tensors of a span of a file have been read,
+ * these go too.  span: add bytes of a tensor, 'len' of it being 0 at first; where
+ * that is in another file, what was there goes.
+ */
+struct bsx_span {
+	size_t file;
+	uint64_t off;
+	uint64_t len;
+};
+
+void bsx_weights_span(const struct bsx_weights *w, const struct bsx_tensor *t,
+		      uint64_t off, uint64_t len, struct bsx_span *span);
+void bsx_weights_drop(const struct bsx_weights *w, struct bsx_span *span);
 
 #endif /* BSX_WEIGHTS_H */

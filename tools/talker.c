@@ -74,15 +74,19 @@ static uint64_t bytes_besides(const struct bst_talker *t)
 	       bsx_model_facts(t->model)->n_vocab * (uint64_t)12 + t->daemon;
 }
 
-/* The session's options, with what of the budget is left for it. */
+/* The session's options, with what of the budget is left for it.  Pages of a
+ * private mount are nobody's afterwards. */
 static struct bsx_session_options
-session_options(const struct bst_talker_options *options, uint64_t besides)
+session_options(const struct bst_talker *t,
+		const struct bst_talker_options *options, uint64_t besides)
 {
 	struct bsx_session_options o = {
 		.n_threads = options->n_threads,
 		.n_context = options->n_context,
 		.budget = UINT64_MAX,
 		.streams = options->streams,
+		.once = options->streams || options->budget ||
+			t->source.kind == BST_MODEL_STORE,
 		.stop = is_interrupted,
 	};
 
@@ -102,7 +106,7 @@ enum bsx_result bst_talker_would(const struct bst_talker *t,
 				 struct bsx_plan *ret_plan, uint64_t *ret_bytes,
 				 struct bsx_error *err)
 {
-	struct bsx_session_options o = session_options(options, t->besides);
+	struct bsx_session_options o = session_options(t, options, t->besides);
 	uint64_t peak = bst_status_bytes(0, "VmHWM:") + t->daemon;
 	enum bsx_result res;
 
@@ -158,7 +162,7 @@ int bst_talker_describe(struct bst_talker *t, const char *path,
 int bst_talker_start(struct bst_talker *t,
 		     const struct bst_talker_options *options)
 {
-	struct bsx_session_options o = session_options(options, t->besides);
+	struct bsx_session_options o = session_options(t, options, t->besides);
 	uint32_t n_vocab = bsx_model_facts(t->model)->n_vocab;
 	struct bsx_error err;
 	enum bsx_result res;
