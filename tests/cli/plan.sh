@@ -98,6 +98,23 @@ run 0 run llama "a b" --raw --temp 0 -n 5 --json
 is "run's JSON" 'True None True' "$(field '" ".join(str(x) for x in
 	(j["bit_exact"], j["announcement"], "bit-exact" in j["plan"]))')"
 
+# ---- in containers, without a mount
+
+mkdir store
+cp llama/*.json store/
+run 0 compress llama/model.safetensors -o store/
+run 0 compress llama -o bundle.bs
+for model in store store/model.bs bundle.bs; do
+	run 0 plan $model "a b" --raw -n 5 --json
+	is "$model: source" "mount 156768" \
+		"$(field 'j["source"] + " " + str(j["weight_bytes"])')"
+	is "$model: stored" True "$(field '(j["compressed_bytes"] <
+		j["weight_bytes"] and not j["compressed_is_estimated"])')"
+done
+run 0 plan store "a b" --raw -n 5
+prints 'through a mount, bit-exact'
+prints '^The disk has '
+
 # ---- modes, and what is refused before anything is read
 
 run 0 run llama "a b" --raw -n 3 --mode perfect

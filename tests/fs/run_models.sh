@@ -28,8 +28,11 @@ undo() {
 	done
 }
 
-# answer WHAT MODEL: in the bits of the plain files, within what is announced
+# answer WHAT MODEL: in the bits of the plain files, within what is announced, and
+# as planned
 answer() {
+	"$bigsmall" plan "$2" "The fox said" --raw --temp 0 -n 6 --json \
+		>planned 2>err </dev/null || fail "$1: plan: $(cat err)"
 	"$bigsmall" run "$2" "The fox said" --raw --temp 0 -n 6 --json \
 		>out 2>err </dev/null || fail "$1: exit $?: $(cat err)"
 	python3 - "$want" <<'END' || fail "$1: see above"
@@ -39,6 +42,10 @@ import sys
 j = json.load(open("out"))
 assert sys.argv[1] in ("", j["logits_sha256"]), j
 assert 0 < j["measured_bytes"] <= j["announced_bytes"], j
+# Of memory, each process has taken its own before it says so.
+said = [one["plan"].split("; at most ")[0]
+        for one in (j, json.load(open("planned")))]
+assert said[0] == said[1], said
 END
 	nothing_left "$1"
 }
@@ -181,7 +188,7 @@ sys.exit(subprocess.call(
     stdin=subprocess.DEVNULL, stdout=out, stderr=open("err", "w")))
 END
 is "exit when nobody listens" 3 $?
-grep -q tokens/s err && fail "nobody listened, and it went on"
+grep -q 'tokens/s (' err && fail "nobody listened, and it went on"
 nothing_left "a broken pipe"
 
 # ---- a user
