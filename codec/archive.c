@@ -584,30 +584,46 @@ int bs_archive_upstream(const struct bs_archive *ar, uint64_t blob,
 	return 1;
 }
 
-enum bs_result bs_upstream_decode(const struct bs_archive *ar, uint64_t blob,
-				  int (*take)(void *ctx, uint64_t off,
-					      const void *data, size_t len),
-				  void *ctx)
+/* What does not go along with others: the header, and checking 4-bit values. */
+static int do_alone(const struct bs_archive *ar, struct bs_upstream_job *j)
 {
-	if (!ar->sb.summary.is_upstream)
-		return BS_ERR_PARAM;
-	if (!blob)
-		return take(ctx, 0, ar->up.head, ar->up.head_len) ? BS_ERR_IO
-								  : BS_OK;
-	return bs_up_tensor_decode(&ar->up.tensors[blob - 1], &ar->src, take,
-				   ctx);
+	const struct bs_up_file *up = &ar->up;
+
+	j->res = j->res_int4 = BS_OK;
+	if (!j->blob) {
+		if (j->take && j->take(j->ctx, 0, up->head, up->head_len))
+			j->res = BS_ERR_IO;
+		return 1;
+	}
+	if (!j->checks_int4 || !bs_up_packed_has(&up->tensors[j->blob - 1]))
+		return 0;
+	j->res = bs_up_packed_check(&up->tensors[j->blob - 1], &ar->src,
+				    j->take, j->ctx, &j->res_int4);
+	return 1;
 }
 
-enum bs_result bs_upstream_check(const struct bs_archive *ar, uint64_t blob,
-				 int (*take)(void *ctx, uint64_t off,
-					     const void *data, size_t len),
-				 void *ctx, enum bs_result *ret_int4)
+void bs_upstream_decode(const struct bs_archive *ar,
+			struct bs_upstream_job *jobs, unsigned n)
 {
-	*ret_int4 = BS_OK;
-	if (!ar->sb.summary.is_upstream || !blob)
-		return bs_upstream_decode(ar, blob, take, ctx);
-	return bs_up_packed_check(&ar->up.tensors[blob - 1], &ar->src, take,
-				  ctx, ret_int4);
+	struct bs_up_decode d[BS_UPSTREAM_TOGETHER];
+	struct bs_upstream_job *of[BS_UPSTREAM_TOGETHER];
+	unsigned n_now = 0, i, k;
+
+	for (i = 0; i < n || n_now; i++) {
+		if (i < n && !do_alone(ar, &jobs[i])) {
+			of[n_now] = &jobs[i];
+			d[n_now++] = (struct bs_up_decode){
+				&ar->up.tensors[jobs[i].blob - 1], jobs[i].take,
+				jobs[i].ctx, BS_OK
+			};
+		}
+		if (i + 1 < n && n_now < BS_UPSTREAM_TOGETHER)
+			continue;
+		bs_up_tensors_decode(d, n_now, &ar->src);
+		for (k = 0; k < n_now; k++)
+			of[k]->res = d[k].res;
+		n_now = 0;
+	}
 }
 
 /* ---- Opening ------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * checksum.c - XXH3, SHA-256 and MD5
+ * checksum.c - XXH3 and SHA-256
  *
  * The only file that includes xxHash and OpenSSL.  XXH3 is inlined, a chunk
  * being summed on every read: Debian's shared library is built for the oldest
@@ -155,47 +155,4 @@ void bs_hash_free(struct bs_hash *h)
 	if (h->xxh)
 		XXH3_freeState(h->xxh);
 	free(h);
-}
-
-/* ---- MD5 ----------------------------------------------------------------- */
-
-struct bs_md5 {
-	EVP_MD_CTX *ctx; /* owned */
-};
-
-enum bs_result bs_md5_new(struct bs_md5 **ret)
-{
-	struct bs_md5 *m = calloc(1, sizeof(*m));
-
-	*ret = NULL;
-	if (!m)
-		return BS_ERR_NOMEM;
-	m->ctx = EVP_MD_CTX_new();
-	/* It finds damage here, and keeps nobody out. */
-	if (m->ctx)
-		EVP_MD_CTX_set_flags(m->ctx, EVP_MD_CTX_FLAG_NON_FIPS_ALLOW);
-	if (!m->ctx || EVP_DigestInit_ex(m->ctx, EVP_md5(), NULL) != 1) {
-		bs_md5_free(m);
-		return BS_ERR_NOMEM;
-	}
-	*ret = m;
-	return BS_OK;
-}
-
-void bs_md5_update(struct bs_md5 *m, const void *data, size_t len)
-{
-	EVP_DigestUpdate(m->ctx, data, len);
-}
-
-void bs_md5_final(struct bs_md5 *m, uint8_t *ret)
-{
-	EVP_DigestFinal_ex(m->ctx, ret, NULL);
-}
-
-void bs_md5_free(struct bs_md5 *m)
-{
-	if (!m)
-		return;
-	EVP_MD_CTX_free(m->ctx);
-	free(m);
 }

@@ -80,6 +80,27 @@ int bs_zstd_is_frame(const void *src, size_t len)
 	return len >= 4 && get_u32(src) == ZSTD_MAGICNUMBER;
 }
 
+/* RFC 8878, 3.1.1.1. */
+uint64_t bs_zstd_window(const uint8_t *src, size_t len)
+{
+	static const uint8_t dictionary_len[] = { 0, 1, 2, 4 };
+	unsigned flags, size_len;
+	uint64_t v = 0;
+	const uint8_t *p;
+
+	if (len < 6)
+		return 0;
+	flags = src[4];
+	if (!(flags & 0x20)) /* not a single segment */
+		return (8 + (uint64_t)(src[5] & 7)) << (7 + (src[5] >> 3));
+	size_len = flags >> 6 ? 1u << (flags >> 6) : 1;
+	p = src + 5 + dictionary_len[flags & 3];
+	if (len < (size_t)(p - src) + size_len)
+		return 0;
+	memcpy(&v, p, size_len);
+	return size_len == 2 ? v + 256 : v;
+}
+
 /* ---- A frame in pieces --------------------------------------------------- */
 
 /* Levels below the ultra ones have windows of 8 MiB at most. */

@@ -24,6 +24,11 @@ enum bs_result bs_zstd_decode(struct bs_zstd *z, void *dst, size_t dst_len,
 /* Whether bytes begin like a frame. */
 int bs_zstd_is_frame(const void *src, size_t len);
 
+/* How far back a frame that begins so may refer, which is what reading it in
+ * pieces takes of memory; 0 where that is not said in 'len' bytes. */
+#define BS_ZSTD_HEAD_LEN 18
+uint64_t bs_zstd_window(const uint8_t *src, size_t len);
+
 /*
  * One frame, from its beginning, in pieces.  read: takes up to *in_len bytes and
  * gives up to *out_len, and says there how many it were; neither means that the

@@ -7,8 +7,8 @@
  * check and write; the sink takes the digest and notes what was bad, in the
  * order of the file.
  *
- * Of a file of BigSmall (Python) a slab is a tensor, whole: its bytes are written
- * while they are decoded, and at its end its MD5 tells what they are worth.
+ * Of a file of BigSmall (Python) a slab is a few tensors, whole: their bytes are
+ * written while they are decoded, and at the end the MD5s tell what they are worth.
  */
 
 #include <errno.h>
@@ -34,6 +34,16 @@ struct opened {
 	enum bs_result model_res;
 };
 
+/* A tensor of an upstream's file. */
+struct whole {
+	uint64_t blob;
+	uint64_t chunk; /* its first */
+	uint64_t off; /* in the file */
+	uint64_t len;
+	enum bs_result res;
+	enum bs_result res_int4; /* of its 4-bit values */
+};
+
 struct slab {
 	uint8_t *raw; /* [SLAB_LEN + BS_CHUNK_RAW_MAX], owned */
 	struct opened *of;
@@ -49,7 +59,8 @@ struct slab {
 	uint8_t is_stored_intact[SLAB_CHUNKS];
 	uint64_t lost_first; /* of a lost page */
 	uint64_t lost_n;
-	uint64_t tensor; /* upstream's: the blob's number and 1, whole; else 0 */
+	unsigned n_whole; /* more than 0: an upstream's file's, and only that */
+	struct whole whole[BS_UPSTREAM_TOGETHER];
 };
 
 struct worker_mem {
@@ -212,22 +223,30 @@ static int take_tensor(void *ctx, uint64_t off, const void *data, size_t len)
 }
 
 /* Its 4-bit values only those who check want. */
-static int work_tensor(struct unpacker *p, unsigned worker, struct slab *slab)
+static int work_tensors(struct unpacker *p, unsigned worker, struct slab *slab)
 {
-	const struct bs_archive *ar = p->u->box->ar;
-	struct tensor_work t = { p, &p->mem[worker], slab->off, 0 };
+	struct bs_upstream_job jobs[BS_UPSTREAM_TOGETHER];
+	struct tensor_work t[BS_UPSTREAM_TOGETHER];
+	int checks = p->u->dst_fd < 0 && p->u->cmp_fd < 0;
+	int has_failed = 0;
+	unsigned i;
 
-	slab->is_stored_intact[0] = 0;
-	slab->res[0] = slab->res[1] = BS_OK;
-	if (p->u->is_fast)
-		return 0;
-	if (p->u->dst_fd < 0 && p->u->cmp_fd < 0)
-		slab->res[0] = bs_upstream_check(
-			ar, slab->tensor - 1, take_tensor, &t, &slab->res[1]);
-	else
-		slab->res[0] = bs_upstream_decode(ar, slab->tensor - 1,
-						  take_tensor, &t);
-	return t.has_failed;
+	for (i = 0; i < slab->n_whole; i++) {
+		t[i] = (struct tensor_work){ p, &p->mem[worker],
+					     slab->whole[i].off, 0 };
+		jobs[i] = (struct bs_upstream_job){ .blob = slab->whole[i].blob,
+						    .take = take_tensor,
+						    .ctx = &t[i],
+						    .checks_int4 = checks };
+	}
+	if (!p->u->is_fast)
+		bs_upstream_decode(p->u->box->ar, jobs, slab->n_whole);
+	for (i = 0; i < slab->n_whole; i++) {
+		slab->whole[i].res = jobs[i].res;
+		slab->whole[i].res_int4 = jobs[i].res_int4;
+		has_failed |= t[i].has_failed;
+	}
+	return has_failed;
 }
 
 static int work_slab(void *ctx, unsigned worker, void *item)
@@ -237,8 +256,8 @@ static int work_slab(void *ctx, unsigned worker, void *item)
 	uint8_t *dst = slab->raw;
 	unsigned i;
 
-	if (slab->tensor)
-		return work_tensor(p, worker, slab);
+	if (slab->n_whole)
+		return work_tensors(p, worker, slab);
 	for (i = 0; i < slab->n_chunks; i++) {
 		do_chunk(p, &p->mem[worker], slab, i, dst);
 		dst += slab->chunk[i].raw_len;
@@ -308,27 +327,37 @@ static int note_chunk(struct unpacker *p, const struct slab *slab, unsigned i)
 	return !p->u->goes_on;
 }
 
-static int take_whole_tensor(struct unpacker *p, const struct slab *slab)
+static int take_tensor_result(struct unpacker *p, const struct whole *w)
 {
 	struct bs_upstream up = { 0 };
 	struct bst_bad *bad;
 
-	p->u->n_chunks += slab->tensor > 1; /* not the header */
-	if (slab->res[0] == BS_OK && slab->res[1] == BS_OK)
+	p->u->n_chunks += w->blob > 0; /* not the header */
+	if (w->res == BS_OK && w->res_int4 == BS_OK)
 		return 0;
 	bad = add_bad(p);
 	if (!bad)
 		return 1;
-	(void)bs_archive_upstream(p->u->box->ar, slab->tensor - 1, &up);
-	bad->chunk = slab->lost_first;
+	(void)bs_archive_upstream(p->u->box->ar, w->blob, &up);
+	bad->chunk = w->chunk;
 	bad->n_chunks = 1;
-	bad->off = slab->off;
-	bad->len = slab->len;
+	bad->off = w->off;
+	bad->len = w->len;
 	bad->stored_off = up.stored_off;
 	bad->stored_len = up.stored_len;
-	bad->is_int4 = slab->res[0] == BS_OK;
-	bad->res = bad->is_int4 ? slab->res[1] : slab->res[0];
+	bad->is_int4 = w->res == BS_OK;
+	bad->res = bad->is_int4 ? w->res_int4 : w->res;
 	return !p->u->goes_on;
+}
+
+static int take_tensor_results(struct unpacker *p, const struct slab *slab)
+{
+	unsigned i;
+
+	for (i = 0; i < slab->n_whole; i++)
+		if (take_tensor_result(p, &slab->whole[i]))
+			return 1;
+	return 0;
 }
 
 static int take_slab(void *ctx, void *item)
@@ -337,8 +366,8 @@ static int take_slab(void *ctx, void *item)
 	struct slab *slab = item;
 	unsigned i;
 
-	if (slab->tensor)
-		return take_whole_tensor(p, slab);
+	if (slab->n_whole)
+		return take_tensor_results(p, slab);
 	if (slab->n_chunks == 0)
 		return note_lost_page(p, slab);
 	for (i = 0; i < slab->n_chunks; i++)
@@ -374,7 +403,7 @@ static struct slab *claim_slab(struct unpacker *p)
 	opened_free(slab->ended);
 	slab->ended = NULL;
 	slab->n_chunks = 0;
-	slab->tensor = 0;
+	slab->n_whole = 0;
 	return slab;
 }
 
@@ -490,21 +519,44 @@ static int walk_extent(struct unpacker *p, const struct bs_extent *ext)
 	return 0;
 }
 
-/* An extent of an upstream's file shows all of its blob. */
-static int walk_tensor(struct unpacker *p, const struct bs_extent *ext)
+/* Tensors that one thread decodes side by side: while there are many more, as
+ * many as go; towards the end fewer, so that all threads have some.  What four
+ * tensors take of memory, eight threads have room for. */
+static unsigned n_together(const struct unpacker *p, uint64_t n_left)
 {
+	unsigned max = BS_UPSTREAM_TOGETHER;
+	uint64_t n = n_left / p->u->n_threads;
+
+	if (p->u->n_threads > 8)
+		max = 2;
+	return n < 1 ? 1 : n < max ? (unsigned)n : max;
+}
+
+/* An extent of an upstream's file shows all of its blob. */
+static int walk_tensors(struct unpacker *p, uint64_t first, unsigned n)
+{
+	const struct bs_archive *ar = p->u->box->ar;
 	struct slab *slab = claim_slab(p);
-	struct bs_blob blob;
+	uint64_t len = 0;
 
 	if (!slab)
 		return 1;
-	bs_archive_blob(p->u->box->ar, ext->blob, &blob);
-	slab->tensor = ext->blob + 1;
-	slab->lost_first = blob.first_chunk;
-	slab->off = ext->off;
-	slab->len = ext->len;
+	for (; slab->n_whole < n; slab->n_whole++) {
+		struct bs_extent ext;
+		struct bs_blob blob;
+
+		bs_archive_extent(ar, first + slab->n_whole, &ext);
+		bs_archive_blob(ar, ext.blob, &blob);
+		slab->whole[slab->n_whole] = (struct whole){
+			.blob = ext.blob,
+			.chunk = blob.first_chunk,
+			.off = ext.off,
+			.len = ext.len,
+		};
+		len += ext.len;
+	}
 	bst_pool_submit(p->pool);
-	bst_progress_add(ext->len);
+	bst_progress_add(len);
 	return 0;
 }
 
@@ -512,13 +564,24 @@ static int walk_all(struct unpacker *p)
 {
 	const struct bst_container *box = p->u->box;
 	int is_upstream = bs_archive_summary(box->ar)->is_upstream;
-	struct bs_extent ext;
-	uint64_t i;
+	uint64_t first = box->member.first_extent, i = first;
+	uint64_t end = i + box->member.n_extents;
 
-	for (i = 0; i < box->member.n_extents; i++) {
-		bs_archive_extent(box->ar, box->member.first_extent + i, &ext);
-		if (is_upstream ? walk_tensor(p, &ext) : walk_extent(p, &ext))
-			return 1;
+	while (i < end) {
+		struct bs_extent ext;
+		unsigned n = 1;
+
+		if (is_upstream) {
+			/* The first is the header. */
+			n = i > first ? n_together(p, end - i) : 1;
+			if (walk_tensors(p, i, n))
+				return 1;
+		} else {
+			bs_archive_extent(box->ar, i, &ext);
+			if (walk_extent(p, &ext))
+				return 1;
+		}
+		i += n;
 	}
 	return 0;
 }

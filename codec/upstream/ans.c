@@ -44,7 +44,8 @@ static UP_INLINE void decode(struct cursor *c, size_t i, int is_whole)
 	c->dst[i] = (uint16_t)f.symbol;
 }
 
-static UP_INLINE void step(struct cursor *c, size_t i, int is_whole)
+static UP_INLINE void step(struct cursor *c, size_t i, int is_whole,
+			   int is_among)
 {
 	uint64_t more;
 	unsigned is_short;
@@ -53,7 +54,7 @@ static UP_INLINE void step(struct cursor *c, size_t i, int is_whole)
 	/* A word for each 32 bits that symbols take: where that is often, a
 	 * branch would be guessed wrong as often. */
 	is_short = !(c->state >> 32);
-	if (is_whole) {
+	if (is_whole && !is_among) {
 		if (is_short) {
 			c->p -= 4;
 			c->state = c->state << 32 | get_u32(c->p);

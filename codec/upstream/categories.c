@@ -15,17 +15,16 @@ static enum bs_result run(const struct bs_up_node *node, struct bs_up_run *r,
 			  size_t n, void *dst)
 {
 	const struct categories *c = (const struct categories *)node;
-	const uint16_t *s = r->symbols[0];
 	size_t max = c->is_packed ? UP_BLOCK / 2 : UP_BLOCK;
 	uint8_t *to = dst;
 	enum bs_result res = BS_OK;
 
 	while (n && !res) {
 		size_t len = n < max ? n : max, i;
-		struct bs_up_job job = { c->lane, r->symbols[0],
-					 c->is_packed ? 2 * len : len };
+		const uint16_t *s;
 
-		res = bs_up_run_symbols(r, &job, 1);
+		s = bs_up_lane_next(&r->lanes[c->lane], r->symbols[0],
+				    c->is_packed ? 2 * len : len, &res);
 		for (i = 0; i < len && !c->is_packed; i++)
 			to[i] = (uint8_t)s[i];
 		for (i = 0; i < len && c->is_packed; i++)
@@ -75,6 +74,7 @@ enum bs_result bs_up_fp4_open(struct bs_up_plan *plan,
 	uint32_t counts[16], n_symbols;
 	unsigned k, packed;
 	struct bs_up_reader rd;
+	enum bs_result res;
 
 	if (!c)
 		return BS_ERR_NOMEM;
@@ -88,6 +88,8 @@ enum bs_result bs_up_fp4_open(struct bs_up_plan *plan,
 	span = bs_up_read_prefixed(&rd);
 	if (bs_up_read_end(&rd))
 		return rd.res;
-	return bs_up_plan_symbols(plan, UP_RANGE, span, counts, 16, 1,
-				  &c->lane);
+	res = bs_up_plan_symbols(plan, UP_RANGE, span, counts, 16, 1, &c->lane);
+	if (!res && packed)
+		plan->streams[c->lane].unit = 2;
+	return res;
 }

@@ -24,16 +24,16 @@ static enum bs_result run_f32(const struct bs_up_node *node,
 			      struct bs_up_run *r, size_t n, void *dst)
 {
 	const struct f32 *f = (const struct f32 *)node;
-	const uint16_t *head = r->symbols[0];
 	uint8_t *to = dst;
 	enum bs_result res = BS_OK;
 
 	while (n && !res) {
 		size_t len = n < UP_BLOCK ? n : UP_BLOCK, i;
-		struct bs_up_job job = { f->head, r->symbols[0], len };
+		const uint16_t *head;
 		unsigned k;
 
-		res = bs_up_run_symbols(r, &job, 1);
+		head = bs_up_lane_next(&r->lanes[f->head], r->symbols[0], len,
+				       &res);
 		for (k = 0; k < 3 && !res; k++)
 			res = bs_up_run_bytes(r, f->byte[k], r->bytes[k], len);
 		for (i = 0; i < len && !res; i++) {

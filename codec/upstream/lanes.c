@@ -11,6 +11,7 @@
 
 #include "../bits.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,13 +103,13 @@ static size_t window_len(const struct bs_up_stream *s, uint64_t part,
 }
 
 /* Bring the next bytes of the stream into the window, which is empty. */
-static enum bs_result refill(struct bs_up_run *r, struct bs_up_lane *l)
+static enum bs_result refill(struct bs_up_lane *l)
 {
 	uint64_t n = l->unread < l->buf_len ? l->unread : l->buf_len;
 	uint64_t off = l->s->kind == UP_ANS ? l->s->off + l->unread - n
 					    : l->s->off + l->s->len - l->unread;
 
-	if (n && r->src->pread(r->src->ctx, l->buf, (size_t)n, off) != 0)
+	if (n && l->src->pread(l->src->ctx, l->buf, (size_t)n, off) != 0)
 		return BS_ERR_IO;
 	l->unread -= n;
 	l->p = l->s->kind == UP_ANS ? l->buf + n : l->buf;
@@ -138,7 +139,7 @@ static uint64_t next_word(struct bs_up_lane *l)
 }
 
 /* What a coder has before its first symbol. */
-static enum bs_result begin_symbols(struct bs_up_run *r, struct bs_up_lane *l)
+static enum bs_result begin_symbols(struct bs_up_lane *l)
 {
 	unsigned i;
 
@@ -146,7 +147,7 @@ static enum bs_result begin_symbols(struct bs_up_run *r, struct bs_up_lane *l)
 	l->range = UINT64_MAX;
 	for (i = 0; i < 2; i++) {
 		if (!n_words(l) && l->unread) {
-			enum bs_result res = refill(r, l);
+			enum bs_result res = refill(l);
 
 			if (res)
 				return res;
@@ -162,13 +163,14 @@ static enum bs_result begin_symbols(struct bs_up_run *r, struct bs_up_lane *l)
 	return BS_OK;
 }
 
-static enum bs_result begin_lane(struct bs_up_run *r, struct bs_up_lane *l)
+static enum bs_result begin_lane(struct bs_up_lane *l)
 {
 	l->unread = l->s->len;
 	l->done = 0;
+	l->res = BS_OK;
 	l->p = l->end = l->buf;
 	if (l->s->kind == UP_ANS || l->s->kind == UP_RANGE)
-		return begin_symbols(r, l);
+		return begin_symbols(l);
 	if (l->z)
 		return bs_unzstd_reset(l->z);
 	return l->s->kind == UP_ZSTD ? bs_unzstd_new(&l->z) : BS_OK;
@@ -201,6 +203,7 @@ enum bs_result bs_up_run_new(struct bs_up_run **ret,
 	}
 	for (i = 0, len = 0; i < n; i++) {
 		r->lanes[i].s = &streams[i];
+		r->lanes[i].src = src;
 		r->lanes[i].buf = r->buf + len;
 		r->lanes[i].buf_len = window_len(&streams[i], part, whole);
 		len += r->lanes[i].buf_len;
@@ -221,7 +224,28 @@ void bs_up_run_free(struct bs_up_run *r)
 	free(r->lanes);
 	free(r->buf);
 	free(r->extra);
+	free(r->ahead);
 	free(r);
+}
+
+enum bs_result bs_up_run_look_ahead(struct bs_up_run *r, size_t n)
+{
+	size_t room = 0;
+	unsigned i;
+
+	for (i = 0; i < r->n_lanes; i++)
+		if (bs_up_is_awaited(r->lanes[i].s))
+			room += n * r->lanes[i].s->unit;
+	r->ahead = malloc((room + 1) * sizeof(*r->ahead));
+	if (!r->ahead)
+		return BS_ERR_NOMEM;
+	for (i = 0, room = 0; i < r->n_lanes; i++) {
+		if (!bs_up_is_awaited(r->lanes[i].s))
+			continue;
+		r->lanes[i].ahead = r->ahead + room;
+		room += n * r->lanes[i].s->unit;
+	}
+	return BS_OK;
 }
 
 enum bs_result bs_up_run_restart(struct bs_up_run *r)
@@ -230,7 +254,7 @@ enum bs_result bs_up_run_restart(struct bs_up_run *r)
 	unsigned i;
 
 	for (i = 0; i < r->n_lanes && !res; i++)
-		res = begin_lane(r, &r->lanes[i]);
+		res = begin_lane(&r->lanes[i]);
 	return res;
 }
 
@@ -256,7 +280,7 @@ static enum bs_result skip_to(struct bs_up_run *r, unsigned lane, uint64_t to)
 	enum bs_result res = BS_OK;
 
 	if (!l->z || l->done > to)
-		res = begin_lane(r, l);
+		res = begin_lane(l);
 	while (!res && l->done < to) {
 		uint64_t n = to - l->done;
 
@@ -280,6 +304,7 @@ enum bs_result bs_up_run_restore(struct bs_up_run *r,
 			res = skip_to(r, i, at * l->s->unit);
 			continue;
 		}
+		l->res = BS_OK;
 		l->state = seek[i].state;
 		l->range = seek[i].range;
 		l->unread = seek[i].unread;
@@ -292,20 +317,17 @@ enum bs_result bs_up_run_restore(struct bs_up_run *r,
 
 /* How many symbols of a job can be decoded at once: what is left of it, or the
  * words in its window, brought there if it was empty; 0: the stream is read to
- * the end. */
-static enum bs_result prepare(struct bs_up_run *r, const struct bs_up_job *job,
-			      size_t *ret)
+ * the end, or as far as it can be. */
+static size_t prepare(const struct bs_up_job *job)
 {
-	struct bs_up_lane *l = &r->lanes[job->lane];
-	enum bs_result res = BS_OK;
+	struct bs_up_lane *l = job->lane;
 	size_t n = n_words(l);
 
-	if (!n && l->unread) {
-		res = refill(r, l);
+	if (!n && l->unread && !l->res) {
+		l->res = refill(l);
 		n = n_words(l);
 	}
-	*ret = n < job->n ? n : job->n;
-	return res;
+	return n < job->n ? n : job->n;
 }
 
 static void advance(struct bs_up_job *job, size_t n)
@@ -315,17 +337,14 @@ static void advance(struct bs_up_job *job, size_t n)
 }
 
 /* A job alone, to its end. */
-static enum bs_result finish(struct bs_up_run *r, struct bs_up_job *job)
+static void finish(struct bs_up_job *job)
 {
-	struct bs_up_lane *l = &r->lanes[job->lane];
+	struct bs_up_lane *l = job->lane;
 	int is_ans = l->s->kind == UP_ANS;
 
 	while (job->n) {
-		size_t n;
-		enum bs_result res = prepare(r, job, &n);
+		size_t n = prepare(job);
 
-		if (res)
-			return res;
 		if (!n) {
 			n = job->n;
 			(is_ans ? bs_up_ans_dry : bs_up_range_dry)(l, job->dst,
@@ -338,65 +357,84 @@ static enum bs_result finish(struct bs_up_run *r, struct bs_up_job *job)
 		}
 		advance(job, n);
 	}
-	return BS_OK;
 }
 
-/* Four jobs at once, as far as all four go.  A job whose stream is at its end
- * is finished alone. */
-static enum bs_result do_four(struct bs_up_run *r, struct bs_up_job *jobs)
+/* Two to four jobs at once, as far as all of them go.  A job whose stream is at
+ * its end is finished alone.  Where there are fewer than four, one is done more
+ * than once, which takes no longer. */
+static void do_some(struct bs_up_job *jobs, unsigned n_jobs)
 {
-	struct bs_up_lane *l[N_PARALLEL];
+	struct bs_up_lane *l[N_PARALLEL], again[N_PARALLEL - 2];
 	uint16_t *dst[N_PARALLEL];
-	size_t n = SIZE_MAX, m;
-	unsigned i;
+	unsigned n_whole = 0, i;
+	size_t n = SIZE_MAX;
+	int is_ans = jobs->lane->s->kind == UP_ANS;
 
-	for (i = 0; i < N_PARALLEL; i++) {
-		enum bs_result res = prepare(r, &jobs[i], &m);
+	for (i = 0; i < n_jobs; i++) {
+		size_t m = prepare(&jobs[i]);
 
-		if (!res && !m)
-			return finish(r, &jobs[i]);
-		if (res)
-			return res;
+		if (!m) {
+			finish(&jobs[i]);
+			return;
+		}
 		n = m < n ? m : n;
-		l[i] = &r->lanes[jobs[i].lane];
+		l[i] = jobs[i].lane;
 		dst[i] = jobs[i].dst;
+		n_whole += l[i]->s->table->whole != NULL;
 	}
-	if (l[0]->s->kind == UP_ANS)
-		(l[0]->s->table->whole ? bs_up_ans_4_whole
-				       : bs_up_ans_4)(l, dst, n);
+	for (; i < N_PARALLEL; i++) {
+		l[i] = &again[i - 2];
+		again[i - 2] = *jobs[n_jobs - 1].lane;
+		dst[i] = jobs[n_jobs - 1].dst;
+	}
+	if (n_whole == n_jobs)
+		(is_ans ? bs_up_ans_4_whole : bs_up_range_4_whole)(l, dst, n);
+	else if (l[0]->s->table->whole)
+		(is_ans ? bs_up_ans_4_first : bs_up_range_4_first)(l, dst, n);
 	else
-		(l[0]->s->table->whole ? bs_up_range_4_whole
-				       : bs_up_range_4)(l, dst, n);
-	for (i = 0; i < N_PARALLEL; i++)
+		(is_ans ? bs_up_ans_4 : bs_up_range_4)(l, dst, n);
+	for (i = 0; i < n_jobs; i++)
 		advance(&jobs[i], n);
-	return BS_OK;
 }
 
-enum bs_result bs_up_run_symbols(struct bs_up_run *r, struct bs_up_job *jobs,
-				 unsigned n)
+enum bs_result bs_up_symbols(struct bs_up_job *jobs, unsigned n)
 {
 	struct bs_up_job now[N_PARALLEL];
-	enum bs_result res = BS_OK;
-	unsigned n_now = 0, next = 0, i, bad = 0;
+	unsigned n_now = 0, next = 0, i;
 
-	while (!res) {
+	do {
 		while (n_now < N_PARALLEL && next < n) {
 			if (jobs[next].n)
 				now[n_now++] = jobs[next];
 			next++;
 		}
-		if (n_now < N_PARALLEL)
-			break;
-		res = do_four(r, now);
+		if (n_now > 1)
+			do_some(now, n_now);
+		else if (n_now)
+			finish(now);
 		for (i = n_now; i-- > 0;)
 			if (!now[i].n)
 				now[i] = now[--n_now];
-	}
-	for (i = 0; i < n_now && !res; i++)
-		res = finish(r, &now[i]);
+	} while (n_now);
 	for (i = 0; i < n; i++)
-		bad |= (unsigned)r->lanes[jobs[i].lane].is_bad;
-	return !res && bad ? BS_ERR_CORRUPT : res;
+		if (jobs[i].lane->res)
+			return jobs[i].lane->res;
+	return BS_OK;
+}
+
+const uint16_t *bs_up_lane_next(struct bs_up_lane *l, uint16_t *dst, size_t n,
+				enum bs_result *ret)
+{
+	struct bs_up_job job = { l, dst, n };
+
+	if (l->n_taken < l->n_ahead) {
+		assert(n <= l->n_ahead - l->n_taken);
+		l->n_taken += n;
+		*ret = l->res;
+		return l->ahead + l->n_taken - n;
+	}
+	*ret = bs_up_symbols(&job, 1);
+	return dst;
 }
 
 /* ---- Bytes --------------------------------------------------------------- */
@@ -422,7 +460,7 @@ enum bs_result bs_up_run_bytes(struct bs_up_run *r, unsigned lane, void *dst,
 		size_t in_len = (size_t)(l->end - l->p), out_len = len;
 
 		if (!in_len && l->unread) {
-			res = refill(r, l);
+			res = refill(l);
 			continue;
 		}
 		res = bs_unzstd_read(l->z, l->p, &in_len, to, &out_len);

@@ -49,11 +49,20 @@ struct bs_up_stream {
 	uint64_t off; /* in the file */
 	uint64_t len;
 	const struct bs_up_table *table; /* of symbols; borrowed */
-	unsigned unit; /* of zstd: bytes of its content an element */
+	/* Of zstd: bytes of its content an element; of symbols that others wait
+	 * for: how many an element. */
+	unsigned unit;
 };
 
+/* Others wait for its symbols, or there are none. */
+static inline int bs_up_is_awaited(const struct bs_up_stream *s)
+{
+	return s->table && s->table->whole;
+}
+
 struct bs_up_lane {
-	const struct bs_up_stream *s; /* borrowed */
+	const struct bs_up_stream *s; /* borrowed, as is the next */
+	const struct bs_source *src;
 	uint64_t state; /* ANS: the state; range: the point less the lower end */
 	uint64_t range;
 	uint64_t done; /* zstd: bytes that were read of its content */
@@ -63,7 +72,13 @@ struct bs_up_lane {
 	const uint8_t *p; /* ANS: what is left lies before it, from 'buf' on; */
 	const uint8_t *end; /* else from 'p' to here */
 	struct bs_unzstd *z; /* owned; NULL: not needed yet */
-	int is_bad; /* a range coder met what no encoder writes */
+	/* Not BS_OK: a range coder met what no encoder writes, or reading failed.
+	 * What comes then is worth nothing. */
+	enum bs_result res;
+	/* Symbols that were decoded before they were asked for. */
+	uint16_t *ahead; /* borrowed from the run; NULL: the lane has none */
+	size_t n_ahead;
+	size_t n_taken; /* of those */
 };
 
 /* A place in a stream: what a lane needs to go on. */
@@ -78,6 +93,7 @@ struct bs_up_seek {
 
 struct bs_up_run {
 	const struct bs_source *src; /* borrowed */
+	uint16_t *ahead; /* owned; NULL: nobody looks ahead */
 	struct bs_up_lane *lanes; /* [n_lanes], owned */
 	unsigned n_lanes;
 	uint8_t *buf; /* owned: the lanes' windows */
@@ -90,7 +106,7 @@ struct bs_up_run {
 
 /* Symbols to decode of one lane. */
 struct bs_up_job {
-	unsigned lane;
+	struct bs_up_lane *lane;
 	uint16_t *dst;
 	size_t n;
 };
@@ -112,9 +128,20 @@ void bs_up_run_save(const struct bs_up_run *r, struct bs_up_seek *ret);
 enum bs_result bs_up_run_restore(struct bs_up_run *r,
 				 const struct bs_up_seek *seek, uint64_t at);
 
-/* Do jobs of distinct lanes, which are all ANS or all range. */
-enum bs_result bs_up_run_symbols(struct bs_up_run *r, struct bs_up_job *jobs,
-				 unsigned n);
+/* Do jobs of distinct lanes, of whatever runs, which are all ANS or all range.
+ * A lane that fails does not stop the others: lane->res tells, and what is
+ * returned is the first of those that is not BS_OK. */
+enum bs_result bs_up_symbols(struct bs_up_job *jobs, unsigned n);
+
+/* The next 'n' symbols of a lane: where they were put ahead, or at 'dst', where
+ * they are decoded to. */
+const uint16_t *bs_up_lane_next(struct bs_up_lane *l, uint16_t *dst, size_t n,
+				enum bs_result *ret);
+
+/* Give those lanes that others wait for room for 'n' elements' symbols ahead.
+ * The symbols that are there are to be taken, and all of them, before more are
+ * decoded. */
+enum bs_result bs_up_run_look_ahead(struct bs_up_run *r, size_t n);
 
 /* The next 'len' bytes of a zstd or bytes lane. */
 enum bs_result bs_up_run_bytes(struct bs_up_run *r, unsigned lane, void *dst,
@@ -123,14 +150,18 @@ enum bs_result bs_up_run_bytes(struct bs_up_run *r, unsigned lane, void *dst,
 /* ---- ans.c and range.c: the loops --------------------------------------- */
 
 /* 'n' symbols of four lanes each, or of one: none of them runs out of its
- * window meanwhile, as each symbol takes 4 bytes at most.  'whole': the first of
- * them has such a table, and it is used. */
+ * window meanwhile, as each symbol takes 4 bytes at most.  'whole', 'first': all
+ * of them, or the first, have such a table, and it is used. */
 void bs_up_ans_4(struct bs_up_lane *const *l, uint16_t *const *dst, size_t n);
+void bs_up_ans_4_first(struct bs_up_lane *const *l, uint16_t *const *dst,
+		       size_t n);
 void bs_up_ans_4_whole(struct bs_up_lane *const *l, uint16_t *const *dst,
 		       size_t n);
 void bs_up_ans_1(struct bs_up_lane *l, uint16_t *dst, size_t n);
 void bs_up_ans_1_whole(struct bs_up_lane *l, uint16_t *dst, size_t n);
 void bs_up_range_4(struct bs_up_lane *const *l, uint16_t *const *dst, size_t n);
+void bs_up_range_4_first(struct bs_up_lane *const *l, uint16_t *const *dst,
+			 size_t n);
 void bs_up_range_4_whole(struct bs_up_lane *const *l, uint16_t *const *dst,
 			 size_t n);
 void bs_up_range_1(struct bs_up_lane *l, uint16_t *dst, size_t n);

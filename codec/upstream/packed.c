@@ -12,6 +12,7 @@
 #include "packed.h"
 
 #include "../bits.h"
+#include "../checksum.h"
 #include "bf16.h"
 #include "int4.h"
 
@@ -258,7 +259,8 @@ enum bs_result bs_up_packed_sum_up(const struct bs_up_tensor *t,
 	const struct bs_up_fast *shown = &t->fast;
 	struct bs_up_tensor source = *t;
 	struct summing s = { .shown = shown, .sums = ret };
-	enum bs_result res = BS_ERR_NOMEM;
+	struct bs_up_decode d = { &source, take_words, &s, BS_ERR_NOMEM };
+	enum bs_result res;
 	uint64_t i;
 
 	source.codec = bs_up_codec_dual();
@@ -269,7 +271,8 @@ enum bs_result bs_up_packed_sum_up(const struct bs_up_tensor *t,
 				       : 1);
 	s.chunk = malloc(UP_CHUNK);
 	if (s.group && s.scales && s.chunk)
-		res = bs_up_tensor_decode(&source, src, take_words, &s);
+		bs_up_tensors_decode(&d, 1, src);
+	res = d.res;
 	if (!res && s.n_group)
 		end_group(&s);
 	for (i = 0; i < s.scales_len && !res; i++)
@@ -281,22 +284,30 @@ enum bs_result bs_up_packed_sum_up(const struct bs_up_tensor *t,
 	return res;
 }
 
+int bs_up_packed_has(const struct bs_up_tensor *t)
+{
+	return t->codec == bs_up_codec_dual() && t->fast.group;
+}
+
 enum bs_result bs_up_packed_check(const struct bs_up_tensor *t,
 				  const struct bs_source *src,
 				  bs_up_take_fn take, void *ctx,
 				  enum bs_result *ret_int4)
 {
+	struct bs_up_decode source = { t, take, ctx, BS_OK };
+	struct bs_up_decode values = { NULL, take, ctx, BS_OK };
 	struct bs_up_tensor fast = *t;
 
-	*ret_int4 = BS_OK;
-	if (t->codec != bs_up_codec_dual() || !t->fast.group)
-		return bs_up_tensor_decode(t, src, take, ctx);
 	fast.codec = bs_up_codec_packed();
 	fast.fast.n = t->raw_len / 2;
 	if (fast.fast.n % t->fast.group == 0 && fast.fast.n % 2 == 0)
 		fast.fast.shown = t->fast.group;
 	fast.raw_len = bs_up_packed_len(&fast.fast);
-	*ret_int4 = bs_up_tensor_decode(&fast, src, take, ctx);
+	values.t = &fast;
+	bs_up_tensors_decode(&values, 1, src);
+	*ret_int4 = values.res;
 	/* That has decoded the source, if it came to its end. */
-	return *ret_int4 ? bs_up_tensor_decode(t, src, take, ctx) : BS_OK;
+	if (values.res)
+		bs_up_tensors_decode(&source, 1, src);
+	return source.res;
 }

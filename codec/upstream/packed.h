@@ -18,8 +18,10 @@ uint64_t bs_up_packed_values_len(const struct bs_up_fast *fast);
 enum bs_result bs_up_packed_sum_up(const struct bs_up_tensor *t,
 				   const struct bs_source *src, uint64_t *ret);
 
-/* Decode a tensor to see whether it is good, and, if it has 4-bit values, whether
- * they are: bs_upstream_check(). */
+/* Whether a tensor has 4-bit values besides. */
+int bs_up_packed_has(const struct bs_up_tensor *t);
+
+/* Decode such a one to see whether it is good, and whether they are. */
 enum bs_result bs_up_packed_check(const struct bs_up_tensor *t,
 				  const struct bs_source *src,
 				  bs_up_take_fn take, void *ctx,

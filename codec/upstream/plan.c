@@ -208,9 +208,9 @@ enum bs_result bs_up_plan_symbols(struct bs_up_plan *plan, enum bs_up_kind kind,
 				  const uint32_t *counts, unsigned n,
 				  int is_awaited, unsigned *ret)
 {
-	struct bs_up_stream s = { .kind = kind,
-				  .off = span.off,
-				  .len = span.len };
+	struct bs_up_stream s = {
+		.kind = kind, .off = span.off, .len = span.len, .unit = 1
+	};
 	struct bs_up_table *table;
 	enum bs_result res;
 
@@ -236,16 +236,18 @@ enum bs_result bs_up_plan_bytes(struct bs_up_plan *plan,
 	struct bs_up_stream s = {
 		.kind = kind, .off = span.off, .len = span.len, .unit = unit
 	};
-	uint8_t magic[4];
+	uint8_t head[BS_ZSTD_HEAD_LEN];
+	size_t len = sizeof(head);
 
 	if (kind == UP_ZSTD) {
-		/* Formats of before 2016 are read by Debian's library. */
-		if (span.len < sizeof(magic))
-			return BS_ERR_CORRUPT;
-		if (src->pread(src->ctx, magic, sizeof(magic), span.off))
+		if (len > span.len)
+			len = (size_t)span.len;
+		if (len && src->pread(src->ctx, head, len, span.off))
 			return BS_ERR_IO;
-		if (!bs_zstd_is_frame(magic, sizeof(magic)))
+		/* Formats of before 2016 are read by Debian's library. */
+		if (!bs_zstd_is_frame(head, len))
 			return BS_ERR_CORRUPT;
+		plan->window += bs_zstd_window(head, len);
 	}
 	return add(plan, &s, ret);
 }

@@ -35,6 +35,7 @@ struct bs_up_plan {
 	unsigned n_allocated;
 	struct bs_up_table *tables; /* owned: a list */
 	size_t mem; /* of all this */
+	uint64_t window; /* what its frames of zstd take besides */
 	struct bs_up_node *node; /* owned */
 	struct bs_up_span second; /* of a dual tensor: its residual */
 	struct bs_up_fast fast; /* of one shown without it */

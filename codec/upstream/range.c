@@ -40,7 +40,8 @@ static UP_INLINE void store(const struct cursor *c, struct bs_up_lane *l)
 	l->state = c->point;
 	l->range = c->range;
 	l->p = c->p;
-	l->is_bad |= c->bad != 0;
+	if (c->bad && !l->res)
+		l->res = BS_ERR_CORRUPT;
 }
 
 /* The point belongs to no symbol: nobody encoded this. */
@@ -87,7 +88,8 @@ static UP_INLINE void decode(struct cursor *c, size_t i, int is_whole)
 	c->dst[i] = (uint16_t)s;
 }
 
-static UP_INLINE void step(struct cursor *c, size_t i, int is_whole)
+static UP_INLINE void step(struct cursor *c, size_t i, int is_whole,
+			   int is_among)
 {
 	uint64_t more, is_short;
 
@@ -95,7 +97,7 @@ static UP_INLINE void step(struct cursor *c, size_t i, int is_whole)
 	/* A word for each 32 bits that symbols take: where that is often, a
 	 * branch would be guessed wrong as often. */
 	is_short = !(c->range >> 32);
-	if (is_whole) {
+	if (is_whole && !is_among) {
 		if (is_short) {
 			c->point = c->point << 32 | get_u32(c->p);
 			c->range <<= 32;

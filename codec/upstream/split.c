@@ -42,9 +42,9 @@ struct split {
 /* Jobs for the mantissas of a block: those of exponent e go to 'dst' from
  * start[e] on.  Returns how many, or a number past the exponents' if one has no
  * stream. */
-static unsigned plan_mantissas(const struct split *s, const uint16_t *head,
-			       size_t n, uint16_t *dst, uint32_t *start,
-			       struct bs_up_job *jobs)
+static unsigned plan_mantissas(const struct split *s, struct bs_up_lane *lanes,
+			       const uint16_t *head, size_t n, uint16_t *dst,
+			       uint32_t *start, struct bs_up_job *jobs)
 {
 	uint32_t counts[2][EXPONENTS_MAX] = { { 0 } }, at = 0;
 	unsigned mask = (1u << s->format->exponent_bits) - 1;
@@ -65,7 +65,7 @@ static unsigned plan_mantissas(const struct split *s, const uint16_t *head,
 		start[e] = at;
 		if (!count)
 			continue;
-		jobs[n_jobs].lane = s->lane_of[e];
+		jobs[n_jobs].lane = &lanes[s->lane_of[e]];
 		jobs[n_jobs].dst = dst + at;
 		jobs[n_jobs++].n = count;
 		at += count;
@@ -103,33 +103,36 @@ static enum bs_result run(const struct bs_up_node *node, struct bs_up_run *r,
 	const struct split *s = (const struct split *)node;
 	struct bs_up_job jobs[EXPONENTS_MAX + 1];
 	uint32_t start[EXPONENTS_MAX];
-	uint16_t *head = r->symbols[0], *next = r->symbols[1];
+	struct bs_up_lane *lane = &r->lanes[s->head];
+	int is_ahead = lane->n_taken < lane->n_ahead;
+	const uint16_t *head, *next;
 	size_t len = at_most(n, UP_BLOCK);
 	uint8_t *to = dst;
 	enum bs_result res;
 
-	jobs[0] = (struct bs_up_job){ s->head, head, len };
-	res = bs_up_run_symbols(r, jobs, 1);
+	head = bs_up_lane_next(lane, r->symbols[0], len, &res);
 	while (n && !res) {
 		size_t next_len = at_most(n - len, UP_BLOCK);
+		uint16_t *room = r->symbols[head == r->symbols[0]];
 		unsigned n_jobs;
-		uint16_t *swap;
 
-		jobs[0] = (struct bs_up_job){ s->head, next, next_len };
-		n_jobs = plan_mantissas(s, head, len, r->symbols[2], start,
-					jobs + 1);
+		next = room;
+		if (is_ahead)
+			next = bs_up_lane_next(lane, room, next_len, &res);
+		jobs[0] = (struct bs_up_job){ lane, room,
+					      is_ahead ? 0 : next_len };
+		n_jobs = plan_mantissas(s, r->lanes, head, len, r->symbols[2],
+					start, jobs + 1);
 		if (n_jobs > EXPONENTS_MAX)
 			return BS_ERR_CORRUPT;
-		res = bs_up_run_symbols(r, jobs, n_jobs + 1);
+		res = bs_up_symbols(jobs, n_jobs + 1);
 		if (res)
 			break;
 		merge(s, head, r->symbols[2], start, len, to);
 		to += 2 * len;
 		n -= len;
 		len = next_len;
-		swap = head;
 		head = next;
-		next = swap;
 	}
 	return res;
 }

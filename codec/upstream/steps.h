@@ -13,7 +13,7 @@
 #include "find.h"
 
 static UP_INLINE void four(struct bs_up_lane *const *l, uint16_t *const *dst,
-			   size_t n, int is_whole)
+			   size_t n, int is_first_whole, int is_whole)
 {
 	struct cursor a, b, c, d;
 	size_t i;
@@ -23,10 +23,10 @@ static UP_INLINE void four(struct bs_up_lane *const *l, uint16_t *const *dst,
 	load(&c, l[2], dst[2]);
 	load(&d, l[3], dst[3]);
 	for (i = 0; i < n; i++) {
-		step(&a, i, is_whole);
-		step(&b, i, 0);
-		step(&c, i, 0);
-		step(&d, i, 0);
+		step(&a, i, is_first_whole, is_whole);
+		step(&b, i, is_whole, is_whole);
+		step(&c, i, is_whole, is_whole);
+		step(&d, i, is_whole, is_whole);
 	}
 	store(&a, l[0]);
 	store(&b, l[1]);
@@ -36,12 +36,17 @@ static UP_INLINE void four(struct bs_up_lane *const *l, uint16_t *const *dst,
 
 void NAME(4)(struct bs_up_lane *const *l, uint16_t *const *dst, size_t n)
 {
-	four(l, dst, n, 0);
+	four(l, dst, n, 0, 0);
+}
+
+void NAME(4_first)(struct bs_up_lane *const *l, uint16_t *const *dst, size_t n)
+{
+	four(l, dst, n, 1, 0);
 }
 
 void NAME(4_whole)(struct bs_up_lane *const *l, uint16_t *const *dst, size_t n)
 {
-	four(l, dst, n, 1);
+	four(l, dst, n, 1, 1);
 }
 
 static UP_INLINE void one(struct bs_up_lane *l, uint16_t *dst, size_t n,
@@ -52,7 +57,7 @@ static UP_INLINE void one(struct bs_up_lane *l, uint16_t *dst, size_t n,
 
 	load(&a, l, dst);
 	for (i = 0; i < n; i++)
-		step(&a, i, is_whole);
+		step(&a, i, is_whole, 0);
 	store(&a, l);
 }
 

@@ -11,6 +11,8 @@
 #include "tensor.h"
 
 #include "../bits.h"
+#include "../checksum.h"
+#include "../md5.h"
 #include "packed.h"
 
 #include <assert.h>
@@ -63,9 +65,9 @@ const struct bs_up_codec *bs_up_codec_packed(void)
 }
 
 /* Read the tables of a tensor. */
-static enum bs_result open_plan(struct bs_up_plan *plan,
-				const struct bs_up_tensor *t,
-				const struct bs_source *src)
+enum bs_result bs_up_plan_open(struct bs_up_plan *plan,
+			       const struct bs_up_tensor *t,
+			       const struct bs_source *src)
 {
 	enum bs_result res;
 	uint64_t n = t->raw_len / t->codec->unit;
@@ -81,7 +83,7 @@ static enum bs_result open_plan(struct bs_up_plan *plan,
 	return res;
 }
 
-static enum bs_result new_run(struct bs_up_run **ret,
+enum bs_result bs_up_plan_run(struct bs_up_run **ret,
 			      const struct bs_up_plan *plan,
 			      const struct bs_up_tensor *t,
 			      const struct bs_source *src)
@@ -95,15 +97,11 @@ static enum bs_result new_run(struct bs_up_run **ret,
 
 /* ---- All of it, in order ------------------------------------------------- */
 
-/* Called before the chunk at 'off' is decoded; where to is *dst, or where it
- * stands already if that is set. */
 struct pass {
 	const struct bs_up_tensor *t;
 	const struct bs_up_plan *plan;
 	struct bs_up_run *run;
-	bs_up_take_fn take; /* NULL: nobody wants it */
-	void *ctx;
-	struct bs_up_model *model; /* NULL: nothing is kept */
+	struct bs_up_model *model;
 };
 
 static enum bs_result keep_place(struct bs_up_model *m,
@@ -128,7 +126,7 @@ static enum bs_result do_chunks(struct pass *p, struct bs_md5 *md5,
 		uint8_t *dst = whole ? whole + off : buf;
 
 		len = chunk_len(p->t->raw_len, off);
-		if (p->model && !whole)
+		if (!whole)
 			res = keep_place(p->model, p->run,
 					 off >> UP_CHUNK_LOG2);
 		if (!res)
@@ -136,10 +134,8 @@ static enum bs_result do_chunks(struct pass *p, struct bs_md5 *md5,
 		if (res)
 			break;
 		bs_md5_update(md5, dst, len);
-		if (p->model && !whole)
+		if (!whole)
 			keep_sum(p->model, off >> UP_CHUNK_LOG2, dst, len);
-		if (p->take && p->take(p->ctx, off, dst, len))
-			res = BS_ERR_IO;
 	}
 	return res;
 }
@@ -148,30 +144,29 @@ static enum bs_result do_chunks(struct pass *p, struct bs_md5 *md5,
 static enum bs_result do_pass(struct pass *p, uint8_t *whole)
 {
 	uint8_t digest[BS_MD5_LEN], *buf = NULL;
-	struct bs_md5 *md5;
-	enum bs_result res;
+	enum bs_result res = BS_OK;
+	struct bs_md5 md5;
 
-	res = bs_md5_new(&md5);
-	if (!res && !whole) {
+	bs_md5_init(&md5);
+	if (!whole) {
 		buf = malloc(UP_CHUNK);
 		res = buf ? BS_OK : BS_ERR_NOMEM;
 	}
 	if (!res)
-		res = do_chunks(p, md5, buf, whole);
+		res = do_chunks(p, &md5, buf, whole);
 	if (!res) {
-		bs_md5_final(md5, digest);
+		bs_md5_final(&md5, digest);
 		if (memcmp(digest, p->t->md5, sizeof(digest)) != 0)
 			res = BS_ERR_CHECKSUM;
 	}
-	bs_md5_free(md5);
 	free(buf);
 	return res;
 }
 
 /* What must be there was found out first: a chunk is good before it is given. */
-static enum bs_result decode_summed(const struct bs_up_tensor *t,
-				    const struct bs_source *src,
-				    bs_up_take_fn take, void *ctx)
+enum bs_result bs_up_tensor_decode_packed(const struct bs_up_tensor *t,
+					  const struct bs_source *src,
+					  bs_up_take_fn take, void *ctx)
 {
 	struct bs_up_cursor *cursor = NULL;
 	uint8_t *buf = malloc(UP_CHUNK);
@@ -190,27 +185,6 @@ static enum bs_result decode_summed(const struct bs_up_tensor *t,
 	bs_up_cursor_free(cursor);
 	bs_up_model_free(m);
 	free(buf);
-	return res;
-}
-
-enum bs_result bs_up_tensor_decode(const struct bs_up_tensor *t,
-				   const struct bs_source *src,
-				   bs_up_take_fn take, void *ctx)
-{
-	struct pass p = { .t = t, .take = take, .ctx = ctx };
-	struct bs_up_plan plan;
-	enum bs_result res;
-
-	if (t->fast.n)
-		return decode_summed(t, src, take, ctx);
-	p.plan = &plan;
-	res = open_plan(&plan, t, src);
-	if (!res)
-		res = new_run(&p.run, &plan, t, src);
-	if (!res)
-		res = do_pass(&p, NULL);
-	bs_up_run_free(p.run);
-	bs_up_plan_fini(&plan);
 	return res;
 }
 
@@ -276,7 +250,7 @@ static void keep_sum(struct bs_up_model *m, uint64_t chunk, const uint8_t *data,
 /* Any place can be gone to: it is an offset. */
 static enum bs_result load_summed(struct bs_up_model *m)
 {
-	enum bs_result res = open_plan(&m->plan, m->t, m->src);
+	enum bs_result res = bs_up_plan_open(&m->plan, m->t, m->src);
 	uint64_t i;
 
 	if (!res)
@@ -298,9 +272,9 @@ static enum bs_result load(struct bs_up_model *m, uint64_t whole_max)
 	struct pass p = { .t = m->t, .plan = &m->plan, .model = m };
 	enum bs_result res;
 
-	res = open_plan(&m->plan, m->t, m->src);
+	res = bs_up_plan_open(&m->plan, m->t, m->src);
 	if (!res)
-		res = new_run(&p.run, &m->plan, m->t, m->src);
+		res = bs_up_plan_run(&p.run, &m->plan, m->t, m->src);
 	if (!res && is_whole) {
 		m->owned = malloc((size_t)m->t->raw_len);
 		m->mem += (size_t)m->t->raw_len;
@@ -408,7 +382,7 @@ static enum bs_result go_back(const struct bs_up_model *m,
 	if (!is_of(c, m)) {
 		bs_up_run_free(c->run);
 		c->run = NULL;
-		res = new_run(&c->run, &m->plan, m->t, m->src);
+		res = bs_up_plan_run(&c->run, &m->plan, m->t, m->src);
 		c->model = m;
 		c->t = *m->t;
 	}

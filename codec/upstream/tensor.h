@@ -6,7 +6,6 @@
 #ifndef BS_UP_TENSOR_H
 #define BS_UP_TENSOR_H
 
-#include "../checksum.h"
 #include "plan.h"
 
 /* Pieces that a tensor is served in: chunks of the blob that it is. */
@@ -43,12 +42,33 @@ typedef int (*bs_up_take_fn)(void *ctx, uint64_t off, const void *data,
 			     size_t len);
 
 /*
- * Decode all of it: BS_OK where the MD5 agrees.  'take' (or NULL) gets the bytes
- * before that is known.
+ * Decode all of some tensors: res is BS_OK where the MD5 agrees.  'take' (or NULL)
+ * gets the bytes before that is known.  (together.c)
  */
-enum bs_result bs_up_tensor_decode(const struct bs_up_tensor *t,
-				   const struct bs_source *src,
-				   bs_up_take_fn take, void *ctx);
+struct bs_up_decode {
+	const struct bs_up_tensor *t;
+	bs_up_take_fn take;
+	void *ctx;
+	enum bs_result res;
+};
+void bs_up_tensors_decode(struct bs_up_decode *d, unsigned n,
+			  const struct bs_source *src);
+
+/* The same of one whose 4-bit values alone are shown: nothing is given out that
+ * is not known to be good. */
+enum bs_result bs_up_tensor_decode_packed(const struct bs_up_tensor *t,
+					  const struct bs_source *src,
+					  bs_up_take_fn take, void *ctx);
+
+/* Read the tables of a tensor; bs_up_plan_fini() whatever comes of it.  And one
+ * who is at its beginning. */
+enum bs_result bs_up_plan_open(struct bs_up_plan *plan,
+			       const struct bs_up_tensor *t,
+			       const struct bs_source *src);
+enum bs_result bs_up_plan_run(struct bs_up_run **ret,
+			      const struct bs_up_plan *plan,
+			      const struct bs_up_tensor *t,
+			      const struct bs_source *src);
 
 /*
  * A tensor that was decoded once, and whose MD5 agreed: its bytes, if they are no

@@ -43,10 +43,14 @@ static enum bs_result read_blobs(const struct bs_archive *ar,
 
 	for (i = 0; i < bs_archive_n_blobs(ar); i++) {
 		struct memory got = { 0 };
+		struct bs_upstream_job job = { .blob = i,
+					       .take = append,
+					       .ctx = &got };
 		struct bs_blob b;
 
 		bs_archive_blob(ar, i, &b);
-		res = bs_upstream_decode(ar, i, append, &got);
+		bs_upstream_decode(ar, &job, 1);
+		res = job.res;
 		worst = res ? res : worst;
 		if (!res)
 			assert_int_equal(got.len, b.len);

@@ -144,6 +144,18 @@ static int append(void *ctx, uint64_t off, const void *data, size_t len)
 	return memory_pwrite(m, data, len, off);
 }
 
+/* A blob in one go. */
+static enum bs_result decode(const struct bs_archive *ar, uint64_t blob,
+			     int (*take)(void *ctx, uint64_t off,
+					 const void *data, size_t len),
+			     void *ctx)
+{
+	struct bs_upstream_job job = { .blob = blob, .take = take, .ctx = ctx };
+
+	bs_upstream_decode(ar, &job, 1);
+	return job.res;
+}
+
 /* In one go, as decompressing does. */
 static void check_decode(const struct bs_archive *ar, const uint8_t *raw)
 {
@@ -156,8 +168,7 @@ static void check_decode(const struct bs_archive *ar, const uint8_t *raw)
 		struct bs_extent e;
 
 		bs_archive_extent(ar, i, &e);
-		assert_int_equal(bs_upstream_decode(ar, e.blob, append, &got),
-				 BS_OK);
+		assert_int_equal(decode(ar, e.blob, append, &got), BS_OK);
 		assert_int_equal(got.len, e.len);
 		assert_memory_equal(got.p, raw + e.off, e.len);
 		free(got.p);
@@ -197,6 +208,100 @@ static void test_good(void **state)
 	assert_true(for_each(check_good) >= 9);
 }
 
+/* All blobs of a file at once, of whatever codecs and lengths. */
+struct together {
+	struct bs_upstream_job *jobs; /* [n] */
+	struct memory *got; /* [n] */
+	unsigned n;
+};
+
+static void together_new(struct together *t, const struct bs_archive *ar)
+{
+	unsigned i;
+
+	t->n = (unsigned)bs_archive_n_blobs(ar);
+	t->jobs = calloc(t->n, sizeof(*t->jobs));
+	t->got = calloc(t->n, sizeof(*t->got));
+	assert_non_null(t->jobs);
+	assert_non_null(t->got);
+	for (i = 0; i < t->n; i++)
+		t->jobs[i] = (struct bs_upstream_job){ .blob = i,
+						       .take = append,
+						       .ctx = &t->got[i] };
+	bs_upstream_decode(ar, t->jobs, t->n);
+}
+
+static void together_free(struct together *t)
+{
+	unsigned i;
+
+	for (i = 0; i < t->n; i++)
+		free(t->got[i].p);
+	free(t->jobs);
+	free(t->got);
+}
+
+/* One that is damaged takes no other along. */
+static void check_damage(struct memory *box, const struct bs_archive *ar,
+			 const struct together *good, unsigned bad)
+{
+	struct bs_upstream up;
+	struct together now;
+	uint8_t *at;
+	unsigned i;
+
+	assert_true(bs_archive_upstream(ar, bad, &up));
+	if (!up.stored_len)
+		return;
+	at = box->p + up.stored_off + up.stored_len / 3;
+	*at ^= 0x55;
+	together_new(&now, ar);
+	for (i = 0; i < good->n; i++) {
+		if (i == bad) {
+			assert_int_not_equal(now.jobs[i].res, BS_OK);
+			continue;
+		}
+		assert_int_equal(now.jobs[i].res, BS_OK);
+		assert_int_equal(now.got[i].len, good->got[i].len);
+		assert_memory_equal(now.got[i].p, good->got[i].p,
+				    now.got[i].len);
+	}
+	together_free(&now);
+	*at ^= 0x55;
+}
+
+static void check_together(const char *name)
+{
+	struct memory box = load(name);
+	struct bs_source src = memory_source(&box);
+	struct bs_archive *ar;
+	struct together good;
+	unsigned i;
+
+	assert_int_equal(bs_archive_open(&ar, &src, NULL), BS_OK);
+	together_new(&good, ar);
+	for (i = 0; i < good.n; i++) {
+		struct memory want = { 0 };
+
+		assert_int_equal(good.jobs[i].res, BS_OK);
+		assert_int_equal(decode(ar, i, append, &want), BS_OK);
+		assert_int_equal(good.got[i].len, want.len);
+		assert_memory_equal(good.got[i].p, want.p, want.len);
+		free(want.p);
+	}
+	for (i = 1; i < good.n; i++)
+		check_damage(&box, ar, &good, i);
+	together_free(&good);
+	bs_archive_close(ar);
+	free(box.p);
+}
+
+static void test_together(void **state)
+{
+	(void)state;
+	for_each(check_together);
+}
+
 /* Models of all blobs at once, and chunks of any of them in any order, which
  * leads one workspace from tensor to tensor. */
 static void check_order(const char *name)
@@ -230,8 +335,7 @@ static void check_order(const char *name)
 		assert_non_null(got);
 		bs_blob_chunk_range(&b, no, &off, &len);
 		assert_int_equal(read_chunk(ar, models[blob], no, got), BS_OK);
-		assert_int_equal(bs_upstream_decode(ar, blob, append, &want),
-				 BS_OK);
+		assert_int_equal(decode(ar, blob, append, &want), BS_OK);
 		assert_memory_equal(got + off, want.p + off, len);
 		free(want.p);
 		free(got);
@@ -284,7 +388,7 @@ static enum bs_result read_hostile(struct memory *box, const uint8_t *good)
 		bs_archive_extent(ar, i, &e);
 		/* A header may claim any size, and memory is given late. */
 		if (e.len > 1 << 24) {
-			res = bs_upstream_decode(ar, e.blob, NULL, NULL);
+			res = decode(ar, e.blob, NULL, NULL);
 			assert_int_not_equal(res, BS_OK);
 			continue;
 		}
@@ -595,10 +699,10 @@ static void test_preamble(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),	cmocka_unit_test(test_order),
-		cmocka_unit_test(test_cut),	cmocka_unit_test(test_flips),
-		cmocka_unit_test(test_headers), cmocka_unit_test(test_preamble),
-		cmocka_unit_test(test_index),
+		cmocka_unit_test(test_good),	 cmocka_unit_test(test_order),
+		cmocka_unit_test(test_together), cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_flips),	 cmocka_unit_test(test_headers),
+		cmocka_unit_test(test_preamble), cmocka_unit_test(test_index),
 	};
 	int failed;
 
