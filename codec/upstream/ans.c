@@ -75,7 +75,15 @@ void bs_up_ans_dry(struct bs_up_lane *l, uint16_t *dst, size_t n)
 	size_t i;
 
 	load(&a, l, dst);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
+		uint64_t before = a.state;
+
 		decode(&a, i, 0);
+		if (a.state != before)
+			continue;
+		/* So it is with all that follow: zeros take no words. */
+		for (; i + 1 < n; i++)
+			dst[i + 1] = dst[i];
+	}
 	store(&a, l);
 }
