@@ -883,7 +883,8 @@ enum bs_result bs_page_load(const struct bs_archive *ar, uint64_t page,
 			    struct bs_page **ret, struct bs_error *err)
 {
 	bool is_upstream = ar->sb.summary.is_upstream;
-	const uint8_t *rec = ar->pages + page * PAGE_RECORD_LEN;
+	const uint8_t *rec = is_upstream ? NULL
+					 : ar->pages + page * PAGE_RECORD_LEN;
 	uint32_t len = is_upstream ? 0 : get_u32(rec + PAGE_LENGTH);
 	struct bs_page *p;
 	enum bs_result res;
