@@ -16,8 +16,6 @@
  * size. */
 #define STORED_SLACK (64u << 10)
 
-enum coding { CODING_NIBBLES = 0, CODING_R16 = 2 };
-
 /* ---- Chunks -------------------------------------------------------------- */
 
 void bs_up_chunks_read(struct bs_up_reader *rd, struct bs_up_chunks *c,
@@ -74,6 +72,67 @@ static enum bs_result open_coded(struct bs_up_int4 *v, struct bs_up_reader *rd)
 		       : bs_r16_table_init(&v->table, freq, INT4_VALUES);
 }
 
+/* What a reader of symbols has. */
+struct symbols {
+	uint64_t next; /* where the lane is */
+	uint64_t has_begun;
+	struct bs_up_lane lane;
+	uint16_t block[UP_BLOCK];
+	uint8_t window[UP_BLOCK];
+};
+
+/* A blob of fp4_cat_ac, a symbol a value.  It is read once to note places, as
+ * readers want any value. */
+static enum bs_result find_places(struct bs_up_int4 *v,
+				  const struct bs_source *src)
+{
+	struct symbols *s = malloc(sizeof(*s));
+	struct bs_up_job job = { &s->lane, NULL, 0 };
+	enum bs_result res = BS_ERR_NOMEM;
+	uint64_t at;
+
+	v->places =
+		malloc((size_t)div_up(v->n, INT4_PLACE) * sizeof(*v->places));
+	if (s && v->places)
+		res = bs_up_lane_begin(&s->lane, &v->symbols, src, s->window,
+				       sizeof(s->window));
+	for (at = 0; at < v->n && !res; at += UP_BLOCK) {
+		if (at % INT4_PLACE == 0)
+			bs_up_lane_save(&s->lane, &v->places[at / INT4_PLACE]);
+		job.dst = s->block;
+		job.n = v->n - at < UP_BLOCK ? (size_t)(v->n - at) : UP_BLOCK;
+		res = bs_up_symbols(&job, 1);
+	}
+	free(s);
+	return res;
+}
+
+static enum bs_result open_symbols(struct bs_up_int4 *v,
+				   struct bs_up_reader *rd)
+{
+	uint32_t counts[INT4_VALUES];
+	struct bs_up_span span;
+	enum bs_result res;
+	unsigned k;
+
+	bs_up_reader_init(rd, rd->src, v->packed);
+	bs_up_check(rd, bs_up_read_u32(rd) == v->n);
+	k = bs_up_read_u8(rd);
+	bs_up_check(rd, bs_up_read_u8(rd) == 0); /* a symbol, not two, a byte */
+	bs_up_read_counts(rd, k, 1, counts, INT4_VALUES, v->n);
+	span = bs_up_read_prefixed(rd);
+	if (bs_up_read_end(rd))
+		return rd->res;
+	if (span.len % 4)
+		return BS_ERR_CORRUPT;
+	res = bs_up_table_new(&v->symbol_table, counts, INT4_VALUES, 1);
+	v->symbols = (struct bs_up_stream){ .kind = UP_RANGE,
+					    .off = span.off,
+					    .len = span.len,
+					    .table = v->symbol_table };
+	return res ? res : find_places(v, rd->src);
+}
+
 enum bs_result bs_up_int4_open(struct bs_up_int4 *v,
 			       const struct bs_source *src,
 			       struct bs_up_span span, uint64_t n)
@@ -98,18 +157,24 @@ enum bs_result bs_up_int4_open(struct bs_up_int4 *v,
 	v->packed = bs_up_read_prefixed(&rd);
 	if (bs_up_read_end(&rd))
 		return rd.res;
-	v->is_coded = coding == CODING_R16;
-	if (v->is_coded)
-		return open_coded(v, &rd);
-	if (coding != CODING_NIBBLES)
+	if (coding > INT4_CHUNKS)
 		return BS_ERR_FEATURE;
+	v->coding = (enum bs_up_int4_coding)coding;
+	if (v->coding == INT4_CHUNKS)
+		return open_coded(v, &rd);
+	if (v->coding == INT4_SYMBOLS)
+		return open_symbols(v, &rd);
 	return v->packed.len == (n + 1) / 2 ? BS_OK : BS_ERR_CORRUPT;
 }
 
 void bs_up_int4_fini(struct bs_up_int4 *v)
 {
 	free(v->scales);
+	bs_up_table_free(v->symbol_table);
+	free(v->places);
 	v->scales = NULL;
+	v->symbol_table = NULL;
+	v->places = NULL;
 }
 
 uint16_t bs_up_int4_scale(const struct bs_up_int4 *v, uint64_t at)
@@ -127,10 +192,12 @@ struct scratch {
 
 size_t bs_up_int4_scratch_len(const struct bs_up_int4 *v, size_t n_max)
 {
-	size_t len = v->is_coded
-			     ? v->chunks.len + bs_up_chunks_stored(&v->chunks)
-			     : n_max / 2 + 1;
+	size_t len = n_max / 2 + 1;
 
+	if (v->coding == INT4_SYMBOLS)
+		return (sizeof(struct symbols) + 15) & ~(size_t)15;
+	if (v->coding == INT4_CHUNKS)
+		len = v->chunks.len + bs_up_chunks_stored(&v->chunks);
 	return (sizeof(struct scratch) + len + 15) & ~(size_t)15;
 }
 
@@ -148,6 +215,42 @@ static enum bs_result read_packed(const struct bs_up_int4 *v,
 		dst[i] = s->bytes[at / 2 - first / 2] >> at % 2 * 4 & 15;
 	}
 	return BS_OK;
+}
+
+/* From the last place before 'first', or from where the reader is. */
+static enum bs_result read_symbols(const struct bs_up_int4 *v,
+				   const struct bs_source *src, uint64_t first,
+				   size_t n, uint8_t *dst, struct symbols *s)
+{
+	enum bs_result res = BS_OK;
+	size_t i;
+
+	if (!s->has_begun)
+		res = bs_up_lane_begin(&s->lane, &v->symbols, src, s->window,
+				       sizeof(s->window));
+	s->has_begun = !res;
+	if (!res && (s->next > first || first - s->next > INT4_PLACE)) {
+		bs_up_lane_restore(&s->lane, &v->places[first / INT4_PLACE]);
+		s->next = first / INT4_PLACE * INT4_PLACE;
+	}
+	while (n && !res) {
+		size_t skip = first - s->next < UP_BLOCK
+				      ? (size_t)(first - s->next)
+				      : UP_BLOCK;
+		size_t len = UP_BLOCK - skip < n ? UP_BLOCK - skip : n;
+		struct bs_up_job job = { &s->lane, s->block, skip + len };
+
+		res = bs_up_symbols(&job, 1);
+		s->next += skip + len;
+		if (skip == UP_BLOCK)
+			continue;
+		for (i = 0; i < len; i++)
+			dst[i] = (uint8_t)s->block[skip + i];
+		first += len;
+		dst += len;
+		n -= len;
+	}
+	return res;
 }
 
 /* Have chunk 'i' in 's'. */
@@ -181,7 +284,9 @@ enum bs_result bs_up_int4_read(const struct bs_up_int4 *v,
 {
 	struct scratch *s = scratch;
 
-	if (!v->is_coded)
+	if (v->coding == INT4_SYMBOLS)
+		return read_symbols(v, src, first, n, dst, scratch);
+	if (v->coding == INT4_PACKED)
 		return read_packed(v, src, first, n, dst, s);
 	while (n) {
 		size_t skip = (size_t)(first % v->chunks.len);

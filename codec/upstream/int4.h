@@ -12,6 +12,9 @@
 #define INT4_VALUES 16 /* value v stands for v - 8 times the scale */
 #define INT4_ZERO 8
 
+/* Symbols from a place in a stream of values to the next. */
+#define INT4_PLACE ((uint64_t)64 << 10)
+
 /* Chunks of so many elements, stored at offsets that are stored. */
 struct bs_up_chunks {
 	uint32_t len; /* elements */
@@ -36,8 +39,16 @@ struct bs_up_int4 {
 	uint64_t n; /* elements */
 	uint8_t *scales; /* [2 * groups], owned */
 	unsigned group; /* elements that have one scale */
-	int is_coded; /* in chunks; else packed */
+	enum bs_up_int4_coding {
+		INT4_PACKED,
+		INT4_SYMBOLS,
+		INT4_CHUNKS
+	} coding;
 	struct bs_up_span packed;
+	/* Symbols: of a range coder, and places in them. */
+	struct bs_up_stream symbols;
+	struct bs_up_table *symbol_table; /* owned, as is the next */
+	struct bs_up_seek *places; /* before every INT4_PLACE of them */
 	struct bs_up_chunks chunks;
 	struct bs_r16_table table;
 };

@@ -258,19 +258,43 @@ enum bs_result bs_up_run_restart(struct bs_up_run *r)
 	return res;
 }
 
+enum bs_result bs_up_lane_begin(struct bs_up_lane *l,
+				const struct bs_up_stream *s,
+				const struct bs_source *src, uint8_t *window,
+				size_t len)
+{
+	memset(l, 0, sizeof(*l));
+	l->s = s;
+	l->src = src;
+	l->buf = window;
+	l->buf_len = len;
+	return begin_lane(l);
+}
+
+void bs_up_lane_save(const struct bs_up_lane *l, struct bs_up_seek *ret)
+{
+	ret->state = l->state;
+	ret->range = l->range;
+	ret->unread = l->unread + (uint64_t)(l->s->kind == UP_ANS
+						     ? l->p - l->buf
+						     : l->end - l->p);
+}
+
+void bs_up_lane_restore(struct bs_up_lane *l, const struct bs_up_seek *seek)
+{
+	l->res = BS_OK;
+	l->state = seek->state;
+	l->range = seek->range;
+	l->unread = seek->unread;
+	l->p = l->end = l->buf;
+}
+
 void bs_up_run_save(const struct bs_up_run *r, struct bs_up_seek *ret)
 {
 	unsigned i;
 
-	for (i = 0; i < r->n_lanes; i++) {
-		const struct bs_up_lane *l = &r->lanes[i];
-
-		ret[i].state = l->state;
-		ret[i].range = l->range;
-		ret[i].unread = l->unread + (uint64_t)(l->s->kind == UP_ANS
-							       ? l->p - l->buf
-							       : l->end - l->p);
-	}
+	for (i = 0; i < r->n_lanes; i++)
+		bs_up_lane_save(&r->lanes[i], &ret[i]);
 }
 
 /* Read a frame up to 'to' bytes of its content, from where the lane is. */
@@ -300,15 +324,10 @@ enum bs_result bs_up_run_restore(struct bs_up_run *r,
 	for (i = 0; i < r->n_lanes && !res; i++) {
 		struct bs_up_lane *l = &r->lanes[i];
 
-		if (l->s->kind == UP_ZSTD) {
+		if (l->s->kind == UP_ZSTD)
 			res = skip_to(r, i, at * l->s->unit);
-			continue;
-		}
-		l->res = BS_OK;
-		l->state = seek[i].state;
-		l->range = seek[i].range;
-		l->unread = seek[i].unread;
-		l->p = l->end = l->buf;
+		else
+			bs_up_lane_restore(l, &seek[i]);
 	}
 	return res;
 }
@@ -420,6 +439,14 @@ enum bs_result bs_up_symbols(struct bs_up_job *jobs, unsigned n)
 		if (jobs[i].lane->res)
 			return jobs[i].lane->res;
 	return BS_OK;
+}
+
+unsigned bs_up_lane_uniform(struct bs_up_lane *l, unsigned width)
+{
+	struct bs_up_job job = { l, NULL, 1 };
+
+	(void)prepare(&job);
+	return bs_up_range_uniform(l, width);
 }
 
 const uint16_t *bs_up_lane_next(struct bs_up_lane *l, uint16_t *dst, size_t n,

@@ -128,6 +128,14 @@ void bs_up_run_save(const struct bs_up_run *r, struct bs_up_seek *ret);
 enum bs_result bs_up_run_restore(struct bs_up_run *r,
 				 const struct bs_up_seek *seek, uint64_t at);
 
+/* The same of one lane, in a window of 'len' bytes, a multiple of 4. */
+enum bs_result bs_up_lane_begin(struct bs_up_lane *l,
+				const struct bs_up_stream *s,
+				const struct bs_source *src, uint8_t *window,
+				size_t len);
+void bs_up_lane_save(const struct bs_up_lane *l, struct bs_up_seek *ret);
+void bs_up_lane_restore(struct bs_up_lane *l, const struct bs_up_seek *seek);
+
 /* Do jobs of distinct lanes, of whatever runs, which are all ANS or all range.
  * A lane that fails does not stop the others: lane->res tells, and what is
  * returned is the first of those that is not BS_OK. */
@@ -137,6 +145,9 @@ enum bs_result bs_up_symbols(struct bs_up_job *jobs, unsigned n);
  * they are decoded to. */
 const uint16_t *bs_up_lane_next(struct bs_up_lane *l, uint16_t *dst, size_t n,
 				enum bs_result *ret);
+
+/* The next symbol of a range lane, one of 'width' >= 2 that are equally likely. */
+unsigned bs_up_lane_uniform(struct bs_up_lane *l, unsigned width);
 
 /* Give those lanes that others wait for room for 'n' elements' symbols ahead.
  * The symbols that are there are to be taken, and all of them, before more are
@@ -166,6 +177,9 @@ void bs_up_range_4_whole(struct bs_up_lane *const *l, uint16_t *const *dst,
 			 size_t n);
 void bs_up_range_1(struct bs_up_lane *l, uint16_t *dst, size_t n);
 void bs_up_range_1_whole(struct bs_up_lane *l, uint16_t *dst, size_t n);
+
+/* One symbol of 'width', where there is a word in the window if there is any. */
+unsigned bs_up_range_uniform(struct bs_up_lane *l, unsigned width);
 
 /* The last symbols, of a lane whose stream is read to the end. */
 void bs_up_ans_dry(struct bs_up_lane *l, uint16_t *dst, size_t n);

@@ -184,8 +184,8 @@ void bs_up_read_counts(struct bs_up_reader *rd, unsigned k, unsigned symbol_len,
 
 /* ---- Streams ------------------------------------------------------------- */
 
-static enum bs_result add(struct bs_up_plan *plan, const struct bs_up_stream *s,
-			  unsigned *ret)
+enum bs_result bs_up_plan_add(struct bs_up_plan *plan,
+			      const struct bs_up_stream *s, unsigned *ret)
 {
 	if (plan->n_streams == plan->n_allocated) {
 		unsigned n = plan->n_allocated ? 2 * plan->n_allocated : 8;
@@ -225,7 +225,7 @@ enum bs_result bs_up_plan_symbols(struct bs_up_plan *plan, enum bs_up_kind kind,
 	if (is_awaited)
 		plan->mem += UP_N_BUCKETS * sizeof(*table->whole);
 	s.table = table;
-	return add(plan, &s, ret);
+	return bs_up_plan_add(plan, &s, ret);
 }
 
 enum bs_result bs_up_plan_bytes(struct bs_up_plan *plan,
@@ -249,5 +249,5 @@ enum bs_result bs_up_plan_bytes(struct bs_up_plan *plan,
 			return BS_ERR_CORRUPT;
 		plan->window += bs_zstd_window(head, len);
 	}
-	return add(plan, &s, ret);
+	return bs_up_plan_add(plan, &s, ret);
 }

@@ -98,6 +98,10 @@ void bs_up_read_counts(struct bs_up_reader *rd, unsigned k, unsigned symbol_len,
 
 /* ---- Streams ------------------------------------------------------------- */
 
+/* Add one, whose table is somebody's. */
+enum bs_result bs_up_plan_add(struct bs_up_plan *plan,
+			      const struct bs_up_stream *s, unsigned *ret);
+
 /* Add one; the lane's number is *ret.  'is_awaited': others wait for it, or there
  * are none. */
 enum bs_result bs_up_plan_symbols(struct bs_up_plan *plan, enum bs_up_kind kind,
@@ -193,7 +197,7 @@ enum bs_result bs_up_packed_open(struct bs_up_plan *plan,
 				 struct bs_up_span span, uint64_t n,
 				 struct bs_up_node **ret);
 
-/* residual.c: older schemes of the same; 'rd' is past its number of elements. */
+/* residual.c: other schemes of the same; 'rd' is past its number of elements. */
 enum bs_result bs_up_residual_open(struct bs_up_plan *plan,
 				   struct bs_up_reader *rd, unsigned scheme,
 				   struct bs_up_span span, uint64_t n,

@@ -111,6 +111,32 @@ static UP_INLINE void step(struct cursor *c, size_t i, int is_whole,
 	c->p += 4 * is_short;
 }
 
+/* The last symbol has what the division leaves over. */
+unsigned bs_up_range_uniform(struct bs_up_lane *l, unsigned width)
+{
+	uint32_t per = (1u << UP_PROB_BITS) / width;
+	uint64_t scale = l->range >> UP_PROB_BITS, q = l->state / scale;
+	unsigned s = (unsigned)(q / per < width ? q / per : width - 1);
+
+	if (q > UP_PROB_MASK) {
+		l->res = l->res ? l->res : BS_ERR_CORRUPT;
+		l->state = 0;
+		s = 0;
+	}
+	l->state -= scale * s * per;
+	l->range =
+		scale * (s + 1 < width ? per : (1u << UP_PROB_BITS) - s * per);
+	if (l->range >> 32)
+		return s;
+	l->range <<= 32;
+	l->state <<= 32;
+	if (l->end - l->p >= 4) {
+		l->state |= get_u32(l->p);
+		l->p += 4;
+	}
+	return s;
+}
+
 #define NAME(x) bs_up_range_##x
 #include "steps.h"
 

@@ -5,7 +5,9 @@
 OUT/hub is a directory of shards.  For every source OUT/x.safetensors, written by the safetensors library, there
 are OUT/x.bs (or OUT/x.bsd) and OUT/x.sha256, of the source.  SET is "small",
 of which tests/golden/upstream holds all but the sources, or "large": either
-side of each size at which that program changes its coding.
+side of each size at which that program changes its coding, or "huge": a tensor
+of each kind that is longer than what memory there is to be, or "seeds": what
+tests/fuzz/corpus/fuzz_upstream began with.
 
 It needs bigsmall, safetensors, numpy and ml_dtypes.
 """
@@ -14,6 +16,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import struct
 import sys
 
@@ -211,6 +214,22 @@ BY_HAND = {
 }
 
 
+def huge():
+    """MiB of normal weights, which repeat after 9."""
+    def words(mib, make):
+        dtype, some = make(normal(9 << 20))
+        n = (mib << 20) // some.itemsize
+        return dtype, np.tile(some, n // some.size + 1)[:n]
+
+    native = words(96, bf16)[1][: 20 << 20].astype(np.uint32) << 16
+    yield "bf16_se_rans", words(160, bf16)
+    yield "fp32_se_ac", words(160, f32)
+    yield "fp16_se_ac", words(64, f16)
+    yield "fp8_cat_ac", words(48, lambda x: fp8(x * 50))
+    yield "bf16_native_f32_v2", ("float32", native)
+    yield "bf16_se_ac", words(48, bf16)
+
+
 def encode(codec, raw):
     from bigsmall import codec_registry
     import zstandard
@@ -245,32 +264,77 @@ def by_hand(path, tensors):
     save(path + ".safetensors", source)
 
 
-def dual_by_hand(path):
-    """Each way to store a residual, and both to store the values."""
+def fast_by_hand(words, coding):
+    """A tensor's 4-bit values: packed, as symbols, in chunks."""
     from bigsmall.codecs import int4_residual as int4
+    fast, _ = int4.encode_fast(words.tobytes(), group=128)
+    if coding == 2:
+        return bytes(fast)
+    _, group, q, scales = int4._parse_fast(fast)
+    values = (q.astype(np.int16) + 8).astype(np.uint8)
+    payload = (encode("fp4_cat_ac", values.tobytes())[0] if coding
+               else int4._pack_nibbles(values))
+    return (struct.pack("<IHI", words.size, group, scales.size) +
+            scales.astype(np.uint16).tobytes() +
+            struct.pack("<BI", coding, len(payload)) + bytes(payload))
+
+
+def residual_by_hand(words, fast, scheme):
+    from bigsmall.codecs import int4_residual as int4
+    _, group, q, scales = int4._parse_fast(fast)
+    if scheme == 1:
+        return bytes(int4._encode_residual_v1(
+            words, int4.dequant_words(q, scales, group)))
+    return bytes(getattr(int4, f"_encode_residual_v{scheme}")(
+        words, q, scales, group))
+
+
+def index_binary(shard_names, codecs, tensors):
+    """bigsmall.index.bin; tensors: (name, number of its shard)"""
+    names = [name.encode() for name, _ in tensors]
+    out = b"BSIX\x01\0\0\0" + struct.pack("<II", len(shard_names),
+                                           len(tensors))
+    for table, length in ((shard_names, "<H"), (codecs, "<B")):
+        text = b"".join(struct.pack(length, len(x)) + x.encode()
+                        for x in table)
+        if length == "<B":
+            out += bytes([len(codecs)]) + text
+        else:
+            out += struct.pack("<I", len(text)) + text
+    out += struct.pack("<I", sum(map(len, names))) + b"".join(names)
+    at = 0
+    for (_, shard), name in zip(tensors, names):
+        out += struct.pack("<IHHQQB5x", at, len(name), shard, 0, 0, 0)
+        at += len(name)
+    return out
+
+
+def dual_kinds():
+    """Each way to store a residual, and the two to store the values."""
     sparse = normal(300000) * (rng.random(300000) < .05)
     dense = with_odd_words(bf16(normal(5150)))[1]
+    return (("add", 1, 2, dense), ("by value", 3, 2, dense),
+            ("intervals", 5, 2, dense), ("packed", 5, 0, dense[:4099]),
+            ("packed add", 1, 0, dense[:4099]),
+            ("long", 5, 2, bf16(sparse)[1]))
+
+
+def dual_old_kinds():
+    """Those that are read and not written any more."""
+    dense = with_odd_words(bf16(normal(5150)))[1]
+    sparse = normal(300000) * (rng.random(300000) < .02)
+    long = bf16(sparse, 0xFFC0)[1]
+    return (("offsets", 4, 2, dense), ("symbols", 4, 1, dense),
+            ("symbols add", 1, 1, dense), ("symbols by value", 3, 1, dense),
+            ("symbols intervals", 5, 1, long), ("long", 4, 1, long))
+
+
+def dual_by_hand(path, kinds):
     entries, blobs, off, source = [], [], 0, {}
-    for name, scheme, packed, words in (
-            ("add", 1, 0, dense), ("by value", 3, 0, dense),
-            ("intervals", 5, 0, dense), ("packed", 5, 1, dense[:4099]),
-            ("packed add", 1, 1, dense[:4099]),
-            ("long", 5, 0, bf16(sparse)[1])):
+    for name, scheme, coding, words in kinds:
         raw = words.tobytes()
-        fast, _ = int4.encode_fast(raw, group=128)
-        _, group, q, scales = int4._parse_fast(fast)
-        if packed:
-            nibbles = int4._pack_nibbles((q.astype(np.int16) + 8).astype(
-                np.uint8))
-            fast = (struct.pack("<IHI", words.size, group, scales.size) +
-                    scales.astype(np.uint16).tobytes() +
-                    struct.pack("<BI", 0, len(nibbles)) + nibbles)
-        residual = (
-            int4._encode_residual_v1(words, int4.dequant_words(
-                q, scales, group)) if scheme == 1 else
-            int4._encode_residual_v3(words, q, scales, group)
-            if scheme == 3 else
-            int4._encode_residual_v5(words, q, scales, group))
+        fast = fast_by_hand(words, coding)
+        residual = residual_by_hand(words, fast, scheme)
         members = {}
         for key, codec, blob in (("fast", "int4g_v1", fast), (
                 "residual", "int4g_residual_v1", residual)):
@@ -304,6 +368,7 @@ def run(*args):
 def shards(out):
     """A directory of two shards, the second with tensors that are equal to some
     of the first; hub/tensors.json has the digest of each."""
+    os.makedirs(os.path.join(out, "hubsrc"), exist_ok=True)
     tied, ones = bf16(normal(64, 32)), bf16(np.ones(600))
     parts = [{"model.embed_tokens.weight": tied, "model.norm.0": ones},
              {"lm_head.weight": tied, "model.norm.1": ones}]
@@ -334,10 +399,83 @@ def note(path):
         file.write(digest + "\n")
 
 
+def seeds(out):
+    """Tensors as tests/fuzz/fuzz_upstream.c takes them, small files, indexes."""
+    from bigsmall import codec_registry
+    from bigsmall.codecs import int4_residual as int4
+
+    def put(name, kind, *parts):
+        with open(os.path.join(out, name), "wb") as file:
+            file.write(bytes([kind]) + b"".join(parts))
+
+    def tensor(name, kind, raw, first, second=b""):
+        put(name, kind, struct.pack("<I", len(raw))[:3], struct.pack(
+            "<H", len(first) if second else 0), first, second)
+
+    few = bf16(normal(500), 0xFFC0)[1].tobytes()
+    wide = with_odd_words(bf16(normal(300)))[1].tobytes()
+    halves = np.frombuffer(few, np.uint16).astype(np.uint32) << 16
+    rows = rows_like(40, 40, f32)[1].tobytes()
+    for kind, (codec, raws) in enumerate((
+            ("raw", [few]), ("zstd", [few, bytes(700000)]),
+            ("bf16_se_rans", [few, wide, bytes(600000)]),
+            ("bf16_se_ac", [few, wide, bytes(600000)]),
+            ("fp16_se_ac", [f16(normal(300))[1].tobytes(), few]),
+            ("fp32_se_ac", [f32(normal(400))[1].tobytes(), bytes(4000)]),
+            ("bf16_native_f32", [halves.tobytes()]),
+            ("bf16_native_f32_v2", [halves.tobytes(),
+                                    f32(normal(200))[1].tobytes()]),
+            ("fp8_cat_ac", [fp8(normal(900, scale=1))[1].tobytes(), few]),
+            ("fp4_cat_ac", [few, bytes(range(9)) * 99]),
+            ("lowcard", [few[:64] * 20, bytes(300000)]),
+            ("wpe_delta", [rows]))):
+        for i, raw in enumerate(raws):
+            if codec == "lowcard":
+                words = np.frombuffer(raw, np.uint16)
+                values, index = np.unique(words, return_inverse=True)
+                packed = encode("zstd", index.astype(np.uint8).tobytes())[0]
+                blob = (bytes([2, len(values)]) + values.tobytes() +
+                        struct.pack("<I", len(packed)) + packed +
+                        struct.pack("<I", len(words)))
+            elif codec == "wpe_delta":
+                import blosc2
+                words = np.frombuffer(raw, np.uint32).reshape(40, 40)
+                delta = np.diff(words, axis=0, prepend=np.uint32(0))
+                chunk = blosc2.compress2(
+                    delta.astype(np.uint32).tobytes(), typesize=4, clevel=9,
+                    codec=blosc2.Codec.ZSTD, filters=[blosc2.Filter.SHUFFLE])
+                blob = (struct.pack("<BBIII", 4, 1, 40, 40, len(chunk)) +
+                        chunk)
+            else:
+                blob = encode(codec, raw)[0]
+            tensor(f"{codec}-{i}", 2 + kind, raw, blob)
+    words = with_odd_words(bf16(normal(900), 0xFFE0))[1]
+    for scheme, coding in ((1, 0), (3, 0), (4, 1), (5, 2), (5, 1)):
+        fast = fast_by_hand(words, coding)
+        residual = residual_by_hand(words, fast, scheme)
+        tensor(f"dual-{scheme}-{coding}", 2 + 12, words.tobytes(), fast,
+               residual)
+    shards(out)
+    for name in ("model-00001-of-00002.bs", "bigsmall.index.json"):
+        with open(os.path.join(out, "hub", name), "rb") as file:
+            put(name, name.endswith("json"), file.read())
+    shutil.rmtree(os.path.join(out, "hub"))
+    shutil.rmtree(os.path.join(out, "hubsrc"))
+    put("bigsmall.index.bin", 1, index_binary(
+        ["model-00001-of-00002.bs", "b.bs"], ["raw", "zstd"],
+        [("w", 0), ("\xfc", 1), ("", 0)]))
+
+
 def main():
     out = sys.argv[1]
     is_large = sys.argv[2:] == ["large"]
     os.makedirs(out, exist_ok=True)
+    if sys.argv[2:] == ["seeds"]:
+        seeds(out)
+        return
+    if sys.argv[2:] == ["huge"]:
+        by_hand(os.path.join(out, "huge"), list(huge()))
+        return
     for name, tensors, meta in large_sources() if is_large else sources():
         path = os.path.join(out, name)
         save(path + ".safetensors", tensors, meta)
@@ -354,9 +492,9 @@ def main():
         by_hand(os.path.join(out, name), tensors)
         note(os.path.join(out, name))
     if not is_large:
-        dual_by_hand(os.path.join(out, "dual_hand"))
-        os.makedirs(os.path.join(out, "hubsrc"), exist_ok=True)
+        dual_by_hand(os.path.join(out, "dual_hand"), dual_kinds())
         shards(out)
+        dual_by_hand(os.path.join(out, "dual_old"), dual_old_kinds())
 
 
 if __name__ == "__main__":
