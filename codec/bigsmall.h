@@ -334,9 +334,11 @@ enum bs_result bs_chunk_check_stored(const struct bs_chunk *chunk,
 /*
  * The index of a directory of shards, a file of this name.  It has the tensors
  * that are stored in no shard, being equal to one of another name: opened with it,
- * a shard shows those that are equal to its own.  The caller frees *ret.
+ * a shard shows those that are equal to its own.  The binary one, which is of use
+ * where the other is not there, does not have those.  The caller frees *ret.
  */
 #define BS_INDEX_NAME "bigsmall.index.json"
+#define BS_INDEX_BINARY_NAME "bigsmall.index.bin"
 #define BS_INDEX_SHOWN "model.safetensors.index.json"
 
 struct bs_index;

@@ -54,14 +54,18 @@ int bsfs_path_join(char *buf, const char *dir, const char *name)
 
 /* ---- Names --------------------------------------------------------------- */
 
-/* Which extension of a store file the name has: 1 .bs, 2 .bsd, 3 .bsr (the
- * order in which they claim a name), 4 the index of shards, or 0. */
+/* Which extension of a store file the name has: 1 .bs, 2 .bsd, 3 .bsr, or
+ * that it is the index of shards (the order in which they claim a name), or 0. */
+enum { INDEX = 4, INDEX_BINARY = 5 };
+
 static unsigned store_extension(const char *name)
 {
 	const char *dot = strrchr(name, '.');
 
 	if (!strcmp(name, BS_INDEX_NAME))
-		return 4;
+		return INDEX;
+	if (!strcmp(name, BS_INDEX_BINARY_NAME))
+		return INDEX_BINARY;
 	if (!dot || dot == name)
 		return 0;
 	if (!strcmp(dot, ".bs"))
@@ -100,7 +104,7 @@ static char *shown_name(const char *stored, const char *suffix)
 	size_t stem = (size_t)(strrchr(stored, '.') - stored);
 	char *name;
 
-	if (store_extension(stored) == 4)
+	if (store_extension(stored) >= INDEX)
 		return strdup(BS_INDEX_SHOWN);
 	if (!suffix)
 		suffix = has_extension(stored, stem) ? "" : ".safetensors";
@@ -141,7 +145,7 @@ static int name_container(struct bsfs_session *s, const char *path,
 			  const struct bs_index *index, struct bsfs_name *n,
 			  int fd)
 {
-	int is_index = store_extension(n->stored) == 4;
+	int is_index = store_extension(n->stored) >= INDEX;
 	struct bs_summary sum;
 	struct bs_error error = { 0 };
 	enum bs_result res = bsfs_peek(fd, (uint64_t)n->identity.size, is_index,
@@ -200,6 +204,7 @@ static int copy_known(const struct bsfs_name *old, struct bsfs_name *n)
 struct shards {
 	struct bs_index *index; /* owned; NULL: none */
 	int has_changed; /* so what was known of shards is not to be used */
+	int has_json; /* then the binary index says nothing that is not there */
 };
 
 /* A regular file with a container's extension; 'dir_fd' is its directory. */
@@ -215,7 +220,8 @@ static int name_candidate(struct bsfs_session *s, const char *dir, int dir_fd,
 	if (bsfs_path_join(path, dir, n->stored) != 0)
 		return is_plain(n);
 	if (fstatat(dir_fd, n->stored, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-	    !S_ISREG(st.st_mode))
+	    !S_ISREG(st.st_mode) ||
+	    (shards->has_json && store_extension(n->stored) == INDEX_BINARY))
 		return is_plain(n);
 	n->d_type = DT_REG;
 	n->identity = bsfs_identity_of(&st);
@@ -492,6 +498,7 @@ static void find_shards(const struct bsfs_session *s, const char *path,
 		ret->has_changed = known != NULL;
 		return;
 	}
+	ret->has_json = 1;
 	now = bsfs_identity_of(&st);
 	ret->has_changed = !known ||
 			   !bsfs_identity_equal(&known->identity, &now);

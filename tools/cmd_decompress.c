@@ -190,13 +190,33 @@ static int decompress_one(struct decompress *d, const char *src,
 
 /* ---- Directories --------------------------------------------------------- */
 
+/* The index of a directory of shards; the binary one only where the other, which
+ * says more, is not there. */
+static int is_index(const char *path)
+{
+	char *dir, *json;
+	struct stat st;
+	int is_there;
+
+	if (!strcmp(bst_base_name(path), BS_INDEX_NAME))
+		return 1;
+	if (strcmp(bst_base_name(path), BS_INDEX_BINARY_NAME) != 0)
+		return 0;
+	dir = bst_dir_name(path);
+	json = dir ? bst_join(dir, BS_INDEX_NAME) : NULL;
+	is_there = !json || stat(json, &st) == 0;
+	free(json);
+	free(dir);
+	return !is_there;
+}
+
 static int plan_file(void *ctx, const char *path, int fd, const struct stat *st,
 		     char **ret_name, const char **ret_suffix)
 {
 	struct bs_summary sum;
 
 	(void)ctx;
-	if (!strcmp(bst_base_name(path), BS_INDEX_NAME))
+	if (is_index(path))
 		sum.suffix[0] = '\0';
 	else if (bst_container_peek(fd, st, &sum, NULL) != BS_OK ||
 		 sum.is_bundle)

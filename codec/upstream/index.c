@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * index.c - the index of a directory of shards: bigsmall.index.json
+ * index.c - the index of a directory of shards: bigsmall.index.json, or
+ * bigsmall.index.bin
+ *
+ * The latter has the names of tensors and shards, and no more of what is wanted.
  */
 
 #ifndef _GNU_SOURCE
@@ -9,6 +12,7 @@
 
 #include "index.h"
 
+#include "../bits.h"
 #include "../error.h"
 #include "builder.h"
 
@@ -24,7 +28,8 @@ struct shard_of {
 };
 
 struct bs_index {
-	cJSON *root; /* owned: what all strings are borrowed from */
+	cJSON *root; /* owned: what all strings are borrowed from; or, of the */
+	char *names; /* binary kind, these: owned */
 	struct shard_of *map; /* [n_map], owned, sorted by tensor */
 	size_t n_map;
 	struct bs_up_alias *aliases; /* [n_aliases], owned */
@@ -111,11 +116,164 @@ static int read_all(struct bs_index *ix)
 	return ix->map && ix->aliases && read_map(ix) && read_aliases(ix);
 }
 
+/* ---- bigsmall.index.bin -------------------------------------------------- */
+
+#define BINARY_VERSION 1
+#define BINARY_HEAD_LEN 16 /* magic, version, two counts */
+
+enum {
+	RECORD_NAME = 0,
+	RECORD_NAME_LEN = 4,
+	RECORD_SHARD = 6,
+	RECORD_LEN = 30
+};
+
+/* What is left of the file. */
+struct bytes {
+	const uint8_t *p;
+	size_t left;
+};
+
+/* 'len' bytes, or NULL. */
+static const uint8_t *next(struct bytes *b, uint64_t len)
+{
+	const uint8_t *p = b->p;
+
+	if (len > b->left)
+		return NULL;
+	b->p += len;
+	b->left -= (size_t)len;
+	return p;
+}
+
+/* What has its length before it, a u32. */
+static int next_prefixed(struct bytes *b, struct bytes *ret)
+{
+	const uint8_t *len = next(b, 4);
+
+	ret->left = len ? get_u32(len) : 0;
+	ret->p = len ? next(b, ret->left) : NULL;
+	return ret->p != NULL;
+}
+
+/* A string of it, at *at of ix->names from now on. */
+static const char *put_name(char **at, const uint8_t *p, size_t len)
+{
+	const char *name = *at;
+
+	if (memchr(p, 0, len))
+		return NULL;
+	memcpy(*at, p, len);
+	(*at)[len] = '\0';
+	*at += len + 1;
+	return name;
+}
+
+static int read_shards(struct bytes table, const char **shards, uint32_t n,
+		       char **at)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		const uint8_t *len = next(&table, 2), *p;
+
+		p = len ? next(&table, get_u16(len)) : NULL;
+		shards[i] = p ? put_name(at, p, get_u16(len)) : NULL;
+		if (!shards[i] || !stem_len(shards[i]))
+			return 0;
+	}
+	return table.left == 0;
+}
+
+/* Names of codecs, of which none is wanted. */
+static int skip_codecs(struct bytes *b)
+{
+	const uint8_t *n = next(b, 1), *len;
+	unsigned i;
+
+	for (i = 0; n && i < *n; i++) {
+		len = next(b, 1);
+		if (!len || !next(b, *len))
+			return 0;
+	}
+	return n != NULL;
+}
+
+static int read_records(struct bs_index *ix, struct bytes names,
+			const uint8_t *records, uint32_t n,
+			const char *const *shards, uint32_t n_shards, char **at)
+{
+	for (; ix->n_map < n; ix->n_map++, records += RECORD_LEN) {
+		uint32_t off = get_u32(records + RECORD_NAME);
+		size_t len = get_u16(records + RECORD_NAME_LEN);
+		unsigned shard = get_u16(records + RECORD_SHARD);
+		const char *name = NULL;
+
+		if (shard < n_shards && in_range(off, len, names.left))
+			name = put_name(at, names.p + off, len);
+		if (!name)
+			return 0;
+		ix->map[ix->n_map] = (struct shard_of){ name, shards[shard] };
+	}
+	if (n)
+		qsort(ix->map, n, sizeof(*ix->map), compare);
+	return 1;
+}
+
+static int has_twice(const struct bs_index *ix)
+{
+	size_t i;
+
+	for (i = 1; i < ix->n_map; i++)
+		if (!strcmp(ix->map[i].tensor, ix->map[i - 1].tensor))
+			return 1;
+	return 0;
+}
+
+static int read_binary(struct bs_index *ix, const uint8_t *p, size_t len)
+{
+	struct bytes b = { p, len }, table, names;
+	const uint8_t *records, *head = next(&b, BINARY_HEAD_LEN);
+	const char **shards = NULL;
+	uint32_t n_shards, n;
+	uint64_t room = 0;
+	int holds = 0;
+	uint32_t i;
+	char *at;
+
+	if (!head || head[4] != BINARY_VERSION || !next_prefixed(&b, &table) ||
+	    !skip_codecs(&b) || !next_prefixed(&b, &names))
+		return 0;
+	n_shards = get_u32(head + 8);
+	n = get_u32(head + 12);
+	if (n_shards > table.left / 2 || (uint64_t)n * RECORD_LEN != b.left)
+		return 0;
+	records = b.p;
+	/* Names may lie over each other, but no file is made so. */
+	for (i = 0; i < n; i++)
+		room += get_u16(records + (size_t)i * RECORD_LEN +
+				RECORD_NAME_LEN);
+	if (room > names.left)
+		return 0;
+	ix->names = malloc((size_t)room + n + table.left + 1);
+	ix->map = calloc((size_t)n + 1, sizeof(*ix->map));
+	shards = calloc((size_t)n_shards + 1, sizeof(*shards));
+	at = ix->names;
+	if (ix->names && ix->map && shards)
+		holds = read_shards(table, shards, n_shards, &at) &&
+			read_records(ix, names, records, n, shards, n_shards,
+				     &at) &&
+			!has_twice(ix);
+	free(shards);
+	return holds;
+}
+
 enum bs_result bs_index_read(struct bs_index **ret, const struct bs_source *src,
 			     struct bs_error *err)
 {
 	struct bs_index *ix = calloc(1, sizeof(*ix));
 	size_t len = (size_t)src->size;
+	int holds = 0;
 	char *text;
 
 	*ret = NULL;
@@ -132,14 +290,16 @@ enum bs_result bs_index_read(struct bs_index **ret, const struct bs_source *src,
 		free(ix);
 		return bs_fail(err, res, 0, "%s", bs_result_text(res));
 	}
+	if (len >= 4 && !memcmp(text, "BSIX", 4))
+		holds = read_binary(ix, (const uint8_t *)text, len);
 	/* cJSON's strings end at a zero. */
-	if (!memchr(text, 0, len) && !memmem(text, len, "\\u0000", 6))
+	else if (!memchr(text, 0, len) && !memmem(text, len, "\\u0000", 6))
 		ix->root = cJSON_ParseWithLength(text, len);
 	free(text);
-	if (!ix->root || !read_all(ix)) {
+	if (!(ix->root ? read_all(ix) : holds)) {
 		bs_index_free(ix);
 		return bs_fail(err, BS_ERR_CORRUPT, 0,
-			       "the index is not the JSON it should be");
+			       "the index is not what it should be");
 	}
 	*ret = ix;
 	return BS_OK;
@@ -150,6 +310,7 @@ void bs_index_free(struct bs_index *ix)
 	if (!ix)
 		return;
 	cJSON_Delete(ix->root);
+	free(ix->names);
 	free(ix->map);
 	free(ix->aliases);
 	free(ix);

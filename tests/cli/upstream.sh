@@ -67,9 +67,20 @@ for text in '' '{}' '[]' '{"weight_map":{"a":"../x.bs"}}' \
 	'{"weight_map":{"a":1}}' '{"weight_map":{},"metadata":{"duplicate_map":{"x":1}}}'; do
 	printf '%s' "$text" >bad/bigsmall.index.json
 	run 1 decompress bad/bigsmall.index.json
-	says "the index is not the JSON it should be"
+	says "the index is not what it should be"
 	run 0 verify bad/model-00001-of-00002.bs
 done
+printf 'BSIX\001\000\000\000\001\000\000\000\000\000\000\000\006\000\000\000\004\000m.bs\000\000\000\000\000' \
+	>bad/bigsmall.index.bin
+run 0 decompress bad/bigsmall.index.bin -o binary
+is "a binary index" '{}' "$(python3 -c '
+import json
+print(json.load(open("binary"))["weight_map"])')"
+run 1 decompress bad -o both/
+gone both/model.safetensors.index.json
+rm bad/bigsmall.index.json
+run 0 decompress bad -o only/
+same only/model.safetensors.index.json binary
 
 # its codecs by name
 run 0 info in/bf16.bs

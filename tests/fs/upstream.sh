@@ -67,10 +67,42 @@ cp -r "$golden/hub" store/alone
 rm store/alone/bigsmall.index.json
 cp -r store/alone store/broken
 echo '{' >store/broken/bigsmall.index.json
+# a binary index alone, beside the other, and one that is cut off
+python3 - "$golden/hub/bigsmall.index.json" <<'EOF'
+import json
+import os
+import struct
+import sys
+weight_map = json.load(open(sys.argv[1]))["weight_map"]
+shards = sorted(set(weight_map.values()))
+names = [name.encode() for name in weight_map]
+table = b"".join(struct.pack("<H", len(s)) + s.encode() for s in shards)
+out = (b"BSIX\x01\0\0\0" + struct.pack("<III", len(shards), len(names), len(table)) +
+       table + b"\x01\x03raw" + struct.pack("<I", sum(map(len, names))) +
+       b"".join(names))
+at = 0
+for name, shard in zip(names, weight_map.values()):
+    out += struct.pack("<IHHQQB5x", at, len(name), shards.index(shard), 7, 8, 0)
+    at += len(name)
+for dir, text in (("binary", out), ("cut", out[:-1]), ("hub", out)):
+    if dir != "hub":
+        os.system("cp -r store/alone store/" + dir)
+    open(f"store/{dir}/bigsmall.index.bin", "wb").write(text)
+EOF
 begin_mount
+same mnt/hub/bigsmall.index.bin store/hub/bigsmall.index.bin
+same mnt/cut/bigsmall.index.bin store/cut/bigsmall.index.bin
+[ ! -e mnt/binary/bigsmall.index.bin ] || fail "the binary index is there twice"
+python3 - "$golden/hub/bigsmall.index.json" <<'EOF' || fail "the binary index"
+import json
+import sys
+want = json.load(open(sys.argv[1]))["weight_map"]
+have = json.load(open("mnt/binary/model.safetensors.index.json"))["weight_map"]
+assert have == {k: v.replace(".bs", ".safetensors") for k, v in want.items()}
+EOF
 python3 "$shards" mnt/hub "$golden/hub/tensors.json" || fail "the shards"
 [ ! -e mnt/hub/bigsmall.index.json ] || fail "the index is there twice"
-for dir in alone broken; do
+for dir in alone broken cut; do
 	[ ! -e "mnt/$dir/model.safetensors.index.json" ] ||
 		fail "an index is made up in $dir"
 	! grep -aq lm_head "mnt/$dir/model-00001-of-00002.safetensors" ||
