@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -44,6 +45,11 @@
 /* If it reads less ahead than that, faults cost so many requests that it is
  * given what is decoded unasked. */
 #define PUSH_BELOW_KB 512
+
+/* What is longer gets pages of its own, which go when it is freed.  Else the
+ * threads' heaps grow as buffers and models come and go among what stays, to
+ * twice the bound (tests/fs/run_bounded.sh). */
+#define MMAP_FROM (64 << 10)
 
 extern char **environ;
 
@@ -475,6 +481,7 @@ static int make(struct bsfs_session *s)
 	sigset_t signals;
 	int err;
 
+	mallopt(M_MMAP_THRESHOLD, MMAP_FROM);
 	pthread_mutex_init(&s->handles_lock, NULL);
 	block_signals(&signals);
 	raise_file_limit();
