@@ -519,21 +519,20 @@ static int walk_extent(struct unpacker *p, const struct bs_extent *ext)
 	return 0;
 }
 
-/* Tensors that one thread decodes side by side: while there are many more, as
- * many as go; towards the end fewer, so that all threads have some.  What four
- * tensors take of memory, eight threads have room for. */
-static unsigned n_together(const struct unpacker *p, uint64_t n_left)
+/* How many of 'n' tensors a thread decodes side by side: as many as go, but all
+ * threads have as many groups of them as any.  What four tensors take of memory,
+ * eight threads have room for. */
+static uint64_t n_together(const struct unpacker *p, uint64_t n)
 {
-	unsigned max = BS_UPSTREAM_TOGETHER;
-	uint64_t n = n_left / p->u->n_threads;
+	uint64_t n_threads = p->u->n_threads;
+	uint64_t max = n_threads > 8 ? 2 : BS_UPSTREAM_TOGETHER;
+	uint64_t each = (n + max * n_threads - 1) / (max * n_threads);
 
-	if (p->u->n_threads > 8)
-		max = 2;
-	return n < 1 ? 1 : n < max ? (unsigned)n : max;
+	return (n + each * n_threads - 1) / (each * n_threads);
 }
 
 /* An extent of an upstream's file shows all of its blob. */
-static int walk_tensors(struct unpacker *p, uint64_t first, unsigned n)
+static int walk_tensors(struct unpacker *p, uint64_t first, uint64_t n)
 {
 	const struct bs_archive *ar = p->u->box->ar;
 	struct slab *slab = claim_slab(p);
@@ -560,28 +559,38 @@ static int walk_tensors(struct unpacker *p, uint64_t first, unsigned n)
 	return 0;
 }
 
+/* The first extent of an upstream's file is the header. */
+static int walk_all_tensors(struct unpacker *p)
+{
+	uint64_t i = p->u->box->member.first_extent;
+	uint64_t n_left = p->u->box->member.n_extents - 1;
+	uint64_t n = n_left ? n_together(p, n_left) : 0;
+
+	if (walk_tensors(p, i++, 1))
+		return 1;
+	while (n_left) {
+		if (n > n_left)
+			n = n_left;
+		if (walk_tensors(p, i, n))
+			return 1;
+		i += n;
+		n_left -= n;
+	}
+	return 0;
+}
+
 static int walk_all(struct unpacker *p)
 {
 	const struct bst_container *box = p->u->box;
-	int is_upstream = bs_archive_summary(box->ar)->is_upstream;
-	uint64_t first = box->member.first_extent, i = first;
-	uint64_t end = i + box->member.n_extents;
+	struct bs_extent ext;
+	uint64_t i;
 
-	while (i < end) {
-		struct bs_extent ext;
-		unsigned n = 1;
-
-		if (is_upstream) {
-			/* The first is the header. */
-			n = i > first ? n_together(p, end - i) : 1;
-			if (walk_tensors(p, i, n))
-				return 1;
-		} else {
-			bs_archive_extent(box->ar, i, &ext);
-			if (walk_extent(p, &ext))
-				return 1;
-		}
-		i += n;
+	if (bs_archive_summary(box->ar)->is_upstream)
+		return walk_all_tensors(p);
+	for (i = 0; i < box->member.n_extents; i++) {
+		bs_archive_extent(box->ar, box->member.first_extent + i, &ext);
+		if (walk_extent(p, &ext))
+			return 1;
 	}
 	return 0;
 }
