@@ -40,6 +40,25 @@ for set in small large; do
 	unmount "$work/mnt"
 done
 
+# a long tensor of each kind: none is held whole, and small reads are cheap
+"$python" "$here/upstream_make.py" huge huge >log 2>&1 || {
+	cat log
+	die "upstream_make.py huge"
+}
+mv huge/huge.safetensors long
+for command in "decompress -j 2 huge/huge.bs -o back --force" \
+	"verify huge/huge.bs"; do
+	# shellcheck disable=SC2086 # a command and its operands
+	peak=$(python3 "$here/../cli/measure.py" "$bigsmall" $command | tail -n 1)
+	[ "$peak" -le $((48 << 10)) ] || fail "$command: $peak KiB"
+done
+cmp long back || fail "huge.bs"
+mount_store "$work/huge" "$work/mnt" -o cache=6M,threads=2
+"$python" "$here/upstream_reads.py" mnt/huge.safetensors long \
+	"$(daemons "$work/huge")" 6 2 || fail "small reads of long tensors"
+unmount "$work/mnt"
+rm -r huge long back
+
 "$python" "$here/upstream_load.py" make model || die "no model was made"
 mkdir store
 mount_store "$work/store" "$work/mnt"

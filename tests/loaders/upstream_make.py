@@ -5,8 +5,8 @@
 OUT/hub is a directory of shards.  For every source OUT/x.safetensors, written by the safetensors library, there
 are OUT/x.bs (or OUT/x.bsd) and OUT/x.sha256, of the source.  SET is "small",
 of which tests/golden/upstream holds all but the sources, or "large": either
-side of each size at which that program changes its coding, or "huge": a tensor
-of each kind that is longer than what memory there is to be, or "seeds": what
+side of each size at which that program changes its coding, or "huge": a long
+tensor of each kind, or "seeds": what
 tests/fuzz/corpus/fuzz_upstream began with.
 
 It needs bigsmall, safetensors, numpy and ml_dtypes.
@@ -215,19 +215,21 @@ BY_HAND = {
 
 
 def huge():
-    """MiB of normal weights, which repeat after 9."""
-    def words(mib, make):
-        dtype, some = make(normal(9 << 20))
-        n = (mib << 20) // some.itemsize
-        return dtype, np.tile(some, n // some.size + 1)[:n]
+    """48 MiB of each: normal weights, which repeat after 5 million."""
+    some = normal(5_000_011)
 
-    native = words(96, bf16)[1][: 20 << 20].astype(np.uint32) << 16
-    yield "bf16_se_rans", words(160, bf16)
-    yield "fp32_se_ac", words(160, f32)
-    yield "fp16_se_ac", words(64, f16)
-    yield "fp8_cat_ac", words(48, lambda x: fp8(x * 50))
-    yield "bf16_native_f32_v2", ("float32", native)
-    yield "bf16_se_ac", words(48, bf16)
+    def words(make):
+        dtype, array = make(some)
+        n = (48 << 20) // array.itemsize
+        return dtype, np.tile(array, n // array.size + 1)[:n]
+
+    yield "bf16_se_rans", words(bf16)
+    yield "bf16_se_ac", words(bf16)
+    yield "fp16_se_ac", words(f16)
+    yield "fp8_cat_ac", words(lambda x: fp8(x * 50))
+    yield "bf16_native_f32_v2", words(lambda x: (
+        "float32", bf16(x)[1].astype(np.uint32) << 16))
+    yield "fp32_se_ac", words(f32)
 
 
 def encode(codec, raw):
