@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fourbit.h"
+
 static const struct bsx_arch *const archs[] = {
 	&bsx_arch_llama,  &bsx_arch_mistral, &bsx_arch_qwen2, &bsx_arch_qwen3,
 	&bsx_arch_gemma2, &bsx_arch_gemma3,  &bsx_arch_phi3,  &bsx_arch_gpt2,
@@ -47,7 +49,8 @@ enum bsx_result bsx_arch_read(struct bsx_config *c, const struct bsx_arch **ret,
 	if (res)
 		return res;
 	*ret = archs[i];
-	return bsx_config_finish(c, err);
+	res = bsx_config_packed(c, hp, err);
+	return res ? res : bsx_config_finish(c, err);
 }
 
 bool bsx_slot_is_vector(enum bsx_slot slot)

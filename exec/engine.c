@@ -106,8 +106,13 @@ static void fill_facts(struct bsx_model *m)
 	f->n_layers = m->hp.n_layers;
 	f->n_vocab = m->hp.n_vocab;
 	f->n_context = m->hp.n_context;
-	f->n_weights = bsx_weights_count(m->weights);
-	f->weight_bytes = bsx_weights_bytes(m->weights);
+	f->is_int4 = m->hp.is_int4;
+	f->file_bytes = bsx_weights_bytes(m->weights);
+	/* What a file has besides is read by nobody, and counts all the same. */
+	if (!f->is_int4) {
+		f->n_weights = bsx_weights_count(m->weights);
+		f->weight_bytes = f->file_bytes;
+	}
 }
 
 /* All that is missing at once: one sentence helps more than three. */
@@ -142,7 +147,8 @@ enum bsx_result bsx_model_open_in(struct bsx_model **ret,
 		res = bsx_weights_open(&m->weights, folder, file, err);
 	/* All tensors are there, and of the right shape? */
 	if (!res)
-		res = bsx_part_work(m, &m->facts.work, err);
+		res = bsx_part_work(m, &m->facts.work, &m->facts.n_weights,
+				    &m->facts.weight_bytes, err);
 	if (!res)
 		res = bsx_tokenizer_read(&m->tokenizer, folder, err);
 	if (!res)

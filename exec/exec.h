@@ -64,7 +64,9 @@ struct bsx_facts {
 	uint32_t n_vocab;
 	uint32_t n_context; /* tokens that it was made for */
 	uint64_t n_weights;
-	uint64_t weight_bytes;
+	uint64_t weight_bytes; /* as they are multiplied: see is_int4 */
+	uint64_t file_bytes;
+	bool is_int4; /* 4-bit values that stand for BF16, not the original */
 	struct bsx_sampling sampling;
 	struct bsx_work work;
 };

@@ -113,6 +113,8 @@ struct bsx_hparams {
 	bool has_ff_bias;
 	bool norm_adds_one; /* a norm's weights are what is added to 1 */
 	bool has_layer_norm; /* which has a mean and a bias, not RMSNorm */
+	bool is_int4; /* the weights are what 4-bit values stand for */
+	uint32_t int4_group; /* values that share a scale; 0: none are packed */
 	bool is_transposed; /* matrices of layers stand input by output */
 };
 

@@ -17,6 +17,7 @@
 /* A tensor to be read, and where to. */
 struct piece {
 	const struct bsx_tensor *tensor;
+	struct bsx_packed packed; /* no values: the tensor is as it is */
 	enum bsx_slot slot;
 	enum bsx_type type; /* in the file */
 	uint64_t rows, cols;
@@ -55,12 +56,26 @@ static bool has_shape(const struct bsx_tensor *t, uint64_t rows, uint64_t cols)
 	return t->n_dims == 2 && t->shape[0] == rows && t->shape[1] == cols;
 }
 
+/* One in 4 bits: a matrix that stands as it is multiplied. */
+static enum bsx_result find_packed(const struct bsx_model *m, struct piece *p,
+				   const char *name, struct bsx_error *err)
+{
+	if (m->hp.is_transposed || !bsx_slot_is_layer_matrix(p->slot))
+		return bsx_fail(err, BSX_ERR_MODEL,
+				"the tensor %s cannot be run in 4 bits.", name);
+	p->type = BSX_BF16;
+	p->is_transposed = false;
+	p->len = p->rows * p->cols * sizeof(uint16_t);
+	return BSX_OK;
+}
+
 /* The tensor of a layer's slot; *ret_is_there is false if the model has no such
  * tensor. */
 static enum bsx_result find_piece(const struct bsx_model *m, uint32_t layer,
 				  enum bsx_slot slot, struct piece *ret,
 				  bool *ret_is_there, struct bsx_error *err)
 {
+	enum bsx_result res;
 	char name[NAME_LEN];
 	size_t prefix_len;
 
@@ -74,15 +89,25 @@ static enum bsx_result find_piece(const struct bsx_model *m, uint32_t layer,
 	prefix_len = m->arch->prefix ? strlen(m->arch->prefix) : 0;
 	if (!ret->tensor && prefix_len)
 		ret->tensor = bsx_weights_find(m->weights, name + prefix_len);
+	ret->total = bsx_slot_total(m->arch, &m->hp, slot, &ret->before);
+	memset(&ret->packed, 0, sizeof(ret->packed));
+	if (!ret->tensor && m->hp.int4_group) {
+		res = bsx_packed_find(m->weights, name, ret->total, ret->cols,
+				      m->hp.int4_group, &ret->packed, err);
+		if (res)
+			return res;
+		ret->tensor = ret->packed.values;
+	}
 	if (!ret->tensor)
 		return bsx_fail(err, BSX_ERR_MODEL,
 				"the weights have no tensor %s.", name);
+	if (ret->packed.values)
+		return find_packed(m, ret, name, err);
 	if (!type_of(ret->tensor->dtype, &ret->type))
 		return bsx_fail(err, BSX_ERR_MODEL,
 				"the tensor %s is %s; BF16, F16 and F32 can be "
 				"run.",
 				name, bs_dtype_name(ret->tensor->dtype));
-	ret->total = bsx_slot_total(m->arch, &m->hp, slot, &ret->before);
 	ret->is_transposed = m->hp.is_transposed &&
 			     bsx_slot_is_layer_matrix(slot);
 	if (ret->is_transposed ? !has_shape(ret->tensor, ret->cols, ret->total)
@@ -135,6 +160,7 @@ enum bsx_result bsx_part_bytes(const struct bsx_model *m, uint32_t i,
 _Static_assert(BSX_N_TYPES == BSX_N_WEIGHT_TYPES, "the types of bsx_work");
 
 enum bsx_result bsx_part_work(const struct bsx_model *m, struct bsx_work *ret,
+			      uint64_t *ret_n, uint64_t *ret_bytes,
 			      struct bsx_error *err)
 {
 	enum bsx_slot slot, end, head = m->hp.is_tied ? BSX_EMBED : BSX_HEAD;
@@ -144,11 +170,16 @@ enum bsx_result bsx_part_work(const struct bsx_model *m, struct bsx_work *ret,
 	uint32_t i;
 
 	memset(ret, 0, sizeof(*ret));
+	*ret_n = *ret_bytes = 0;
 	for (i = 0; i <= m->hp.n_layers; i++) {
 		for (slots_of(m, i, &slot, &end); slot < end; slot++) {
 			res = find_piece(m, i, slot, &p, &is_there, err);
 			if (res)
 				return res;
+			if (is_there) {
+				*ret_n += p.rows * p.cols;
+				*ret_bytes += p.len;
+			}
 			/* Of an embedding, one row. */
 			if (is_there && !bsx_slot_is_vector(slot) &&
 			    (i < m->hp.n_layers || slot == head))
@@ -195,6 +226,11 @@ static enum bsx_result read_rows(const struct bsx_model *m,
 	enum bsx_result res = BSX_OK;
 	size_t len;
 
+	if (p->packed.values)
+		return bsx_packed_read(m->weights, &p->packed,
+				       p->before + first, n, p->cols,
+				       m->hp.int4_group, (uint16_t *)(void *)to,
+				       once, stop, err);
 	for (off = 0; !res && off < end; off += len) {
 		if (stop && stop())
 			return bsx_fail(err, BSX_ERR_STOPPED, "interrupted.");
@@ -283,6 +319,9 @@ enum bsx_result bsx_part_load(const struct bsx_model *m, uint32_t i,
 		if (once)
 			bsx_weights_span(m->weights, p.tensor, 0, p.tensor->len,
 					 &span);
+		if (once && p.packed.values)
+			bsx_weights_span(m->weights, p.packed.scales, 0,
+					 p.packed.scales->len, &span);
 		ret->slot[slot] = (struct bsx_matrix){
 			.data = to,
 			.type = is_vector ? BSX_F32 : p.type,

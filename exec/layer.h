@@ -8,6 +8,7 @@
 
 #include "engine.h"
 #include "nn.h"
+#include "fourbit.h"
 
 /* One tensor as the kernels take it; vectors are f32. */
 struct bsx_matrix {
@@ -32,8 +33,10 @@ enum bsx_result bsx_part_bytes(const struct bsx_model *m, uint32_t i,
 			       uint32_t slots, uint64_t *ret,
 			       struct bsx_error *err);
 
-/* What a token costs; as bsx_part_bytes() otherwise. */
+/* What a token costs, how many weights there are, and their bytes in memory; as
+ * bsx_part_bytes() otherwise. */
 enum bsx_result bsx_part_work(const struct bsx_model *m, struct bsx_work *ret,
+			      uint64_t *ret_n, uint64_t *ret_bytes,
 			      struct bsx_error *err);
 
 /* Read these slots of part i to 'to', which has room for them; 'once': and let

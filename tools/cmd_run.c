@@ -639,6 +639,7 @@ int bst_run_command(const struct bst_command *cmd, struct bst_planning *plan,
 		plan->is_json = r.is_json;
 	bst_catch_signals();
 	r.how.budget = r.wishes.budget;
+	r.how.wants_int4 = r.wishes.mode == BST_MODE_FAST;
 	code = plan ? bst_talker_describe(&r.talker, argv[optind], &r.how)
 		    : bst_talker_open(&r.talker, argv[optind], &r.how);
 	if (!code) {

@@ -8,6 +8,7 @@
 
 #include "model_source.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -230,6 +231,81 @@ void bst_model_fini(struct bst_model_source *s)
 	free(s->dir);
 	memset(s, 0, sizeof(*s));
 	s->dir_fd = -1;
+}
+
+/* ---- A .bsd's 4-bit tensors ---------------------------------------------- */
+
+static int has_suffix(const char *name, const char *suffix)
+{
+	size_t len = strlen(name), n = strlen(suffix);
+
+	return len > n && !strcmp(name + len - n, suffix);
+}
+
+/* "x.int4", if the directory shows that for its 'name'; the caller's to free. */
+static char *int4_of(const struct bst_model_source *s, const char *name)
+{
+	const char *stored;
+	char *ret;
+
+	if (s->kind != BST_MODEL_STORE)
+		return has_suffix(name, ".int4") ? strdup(name) : NULL;
+	if (!has_suffix(name, ".bsd"))
+		return NULL;
+	if (asprintf(&ret, "%.*s.int4", (int)strlen(name) - 4, name) < 0)
+		return NULL;
+	if (bsfs_look_find(s->look, ret, &stored) == BSFS_SHOWN_BUNDLE)
+		return ret;
+	free(ret);
+	return NULL;
+}
+
+/* The first by name, of all that there are or of the named one. */
+static char *find_int4(const struct bst_model_source *s)
+{
+	const struct dirent *ent;
+	char *best = NULL, *one;
+	DIR *dir = opendir(s->dir);
+
+	while (dir && (ent = readdir(dir))) {
+		if (s->named && s->kind == BST_MODEL_STORE &&
+		    strcmp(ent->d_name, s->named) != 0)
+			continue;
+		one = int4_of(s, ent->d_name);
+		if (!one || (best && strcmp(best, one) <= 0)) {
+			free(one);
+			continue;
+		}
+		free(best);
+		best = one;
+	}
+	if (dir)
+		closedir(dir);
+	return best;
+}
+
+int bst_model_take_int4(struct bst_model_source *s)
+{
+	char *name = find_int4(s), *dir;
+
+	if (!name)
+		return BST_EXIT_OK;
+	s->is_int4 = 1;
+	free(s->file);
+	s->file = NULL;
+	if (s->kind == BST_MODEL_STORE) {
+		free(s->bundle);
+		s->bundle = name;
+		return BST_EXIT_OK;
+	}
+	dir = bst_join(s->dir, name);
+	free(name);
+	if (!dir)
+		return bst_say_no_memory();
+	free(s->dir);
+	s->dir = dir;
+	close(s->dir_fd);
+	return open_dir(s);
 }
 
 /* ---- Without a mount ----------------------------------------------------- */

@@ -46,11 +46,16 @@ struct bst_model_source {
 	struct bst_container box; /* the bundle */
 	int has_box;
 	int has_said; /* an error */
+	int is_int4; /* a .bsd's 4-bit tensors were asked for, and are there */
 };
 
 /* Find out what MODEL is. */
 int bst_model_find(struct bst_model_source *s, const char *path);
 void bst_model_fini(struct bst_model_source *s); /* unmounts, too */
+
+/* Take the 4-bit tensors of the model's .bsd, which are shown as a directory
+ * beside it, in place of the model; nothing changes if there are none. */
+int bst_model_take_int4(struct bst_model_source *s);
 
 /*
  * Open the model as far as its headers tell, without a mount: for its facts and

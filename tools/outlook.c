@@ -20,12 +20,19 @@
 /* Of memory that can be had, what is left to others. */
 #define LEFT_PART 16
 
+/* Which of a model's members is open. */
+static enum bst_member member_of(const struct bst_talker *t)
+{
+	return bsx_model_facts(t->model)->is_int4 ? BST_INT4 : BST_ORIGINAL;
+}
+
 /* What the model's weights take on the disk, and the first file that they are
  * in: the caller's to free. */
 static int look_at_files(struct bst_outlook *o, const struct bst_talker *t,
 			 char **ret_first)
 {
-	struct bst_member_facts *m = &o->facts.members[BST_ORIGINAL];
+	enum bst_member member = member_of(t);
+	struct bst_member_facts *m = &o->facts.members[member];
 	char *path, *last = NULL;
 	const char *name;
 	struct stat st;
@@ -47,6 +54,9 @@ static int look_at_files(struct bst_outlook *o, const struct bst_talker *t,
 		last = path;
 	}
 	free(last);
+	/* A .bsd has both, and of it no more than this is read. */
+	if (member == BST_INT4)
+		m->stored_bytes = bsx_model_facts(t->model)->file_bytes;
 	return *ret_first ? BST_EXIT_OK : bst_say_no_memory();
 }
 
@@ -69,7 +79,8 @@ static void look_at_way(struct bst_outlook *o, const struct bst_talker *t,
 static void look_at_model(struct bst_outlook *o, struct bst_talker *t,
 			  const struct bst_talker_options *how)
 {
-	struct bst_member_facts *m = &o->facts.members[BST_ORIGINAL];
+	enum bst_member member = member_of(t);
+	struct bst_member_facts *m = &o->facts.members[member];
 	const struct bsx_facts *f = bsx_model_facts(t->model);
 	enum bst_way way;
 
@@ -82,7 +93,7 @@ static void look_at_model(struct bst_outlook *o, struct bst_talker *t,
 	m->n_layers = f->n_layers;
 	m->work = f->work;
 	for (way = 0; way < BST_N_WAYS; way++)
-		look_at_way(o, t, how, BST_ORIGINAL, way);
+		look_at_way(o, t, how, member, way);
 }
 
 static int look_at_disk(struct bst_outlook *o, const struct bst_talker *t)

@@ -83,15 +83,13 @@ static double seconds_of(const struct bst_case *c,
 	compute = bsx_work_seconds(&m->work, &speed, c->n_context / 2);
 	if (!way->plan.pass_bytes)
 		return compute;
-	stored = pass;
+	stored = m->weight_bytes ? pass * ((double)m->stored_bytes /
+					   (double)m->weight_bytes)
+				 : pass;
 	/* Out of the kernel's cache: read, and written. */
 	cpu = 2 * pass / p->speed[BSX_ALONE].read;
-	if (c->source == BST_FROM_MOUNT) {
-		if (m->weight_bytes)
-			stored *= (double)m->stored_bytes /
-				  (double)m->weight_bytes;
+	if (c->source == BST_FROM_MOUNT)
 		cpu += pass * (FUSE_SECONDS + 1 / decode);
-	}
 	io = c->disk_rate > 0 ? stored / c->disk_rate : 0;
 	/* A processor that decodes does not multiply meanwhile. */
 	return larger(larger(compute, io),
@@ -210,13 +208,14 @@ static const char *tell_member(struct bst_choice *ret, const char *why)
 }
 
 /* "12 of 30 layers in memory, the rest (162.1 MB) read anew for each token" */
-static void word_holding(const struct bst_member_facts *m,
+static void word_holding(const struct bst_member_facts *m, int is_original,
 			 const struct bsx_plan *plan, char *buf, size_t len)
 {
 	char size[BST_SIZE_LEN];
 
 	if (!plan->pass_bytes)
-		snprintf(buf, len, "in memory as they are stored (%s)",
+		snprintf(buf, len, "in memory as %s (%s)",
+			 is_original ? "they are stored" : "BF16",
 			 bst_size(size, m->weight_bytes));
 	else
 		snprintf(buf, len,
@@ -241,7 +240,8 @@ static void say(const struct bst_case *c, struct bst_choice *ret,
 	const char *faithful = tell_member(ret, why);
 	char holding[160], rate[32], all[BST_SIZE_LEN];
 
-	word_holding(m, &way->plan, holding, sizeof(holding));
+	word_holding(m, ret->member == BST_ORIGINAL, &way->plan, holding,
+		     sizeof(holding));
 	snprintf(ret->sentence, sizeof(ret->sentence),
 		 "%s, %.1f million weights, %s, %s, %s, %u thread%s, about %s "
 		 "tokens/s; at most %s of memory.",

@@ -30,8 +30,8 @@ enum {
 #define BST_RUN_OPTIONS                                                        \
 	{ BST_OPT_MODE, "mode", "MODE", BST_VALUE_CHOICE, "perfect fast",      \
 	  .help = "perfect: the original weights or none; fast: the INT4 "     \
-		  "weights of a .bsd; default: the original ones, unless they " \
-		  "cannot run here, which is announced" },                     \
+		  "weights of a .bsd, which is announced; default: the original " \
+		  "ones" },                                                    \
 	{ BST_OPT_RESIDENT, "resident", "HOW", BST_VALUE_CHOICE, "auto plain", \
 	  .help = "plain: all weights in memory, as they are, or refuse; "     \
 		  "default: auto, as many layers as there is room for" },      \

@@ -130,13 +130,23 @@ enum bsx_result bst_talker_would(const struct bst_talker *t,
 
 /* ---- Beginning and end --------------------------------------------------- */
 
+static int find_model(struct bst_talker *t, const char *path,
+		      const struct bst_talker_options *options)
+{
+	int code = bst_model_find(&t->source, path);
+
+	if (!code && options->wants_int4)
+		code = bst_model_take_int4(&t->source);
+	return code;
+}
+
 int bst_talker_open(struct bst_talker *t, const char *path,
 		    const struct bst_talker_options *options)
 {
 	int code;
 
 	memset(t, 0, sizeof(*t));
-	code = bst_model_find(&t->source, path);
+	code = find_model(t, path, options);
 	if (!code)
 		code = bst_model_open(&t->source, options->n_threads,
 				      options->budget, &t->model);
@@ -150,8 +160,12 @@ int bst_talker_describe(struct bst_talker *t, const char *path,
 	int code;
 
 	memset(t, 0, sizeof(*t));
-	code = bst_model_find(&t->source, path);
-	if (!code)
+	code = find_model(t, path, options);
+	/* Those are made of a .bsd by nothing but a mount. */
+	if (!code && t->source.is_int4)
+		code = bst_model_open(&t->source, options->n_threads,
+				      options->budget, &t->model);
+	else if (!code)
 		code = bst_model_describe(&t->source, &t->model);
 	if (!code)
 		t->daemon = bst_model_bound(&t->source, options->n_threads,

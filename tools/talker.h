@@ -49,6 +49,7 @@ struct bst_talker_options {
 	uint64_t budget; /* of all memory; 0: no bound */
 	int streams; /* keep no layer in memory */
 	int with_hash;
+	int wants_int4; /* a .bsd's 4-bit tensors, if there are such */
 };
 
 /* MODEL as a user names it (model_source.h); of the options threads and budget

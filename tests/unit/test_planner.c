@@ -304,6 +304,7 @@ static void test_speed(void **state)
 	bst_choose(&c, &r);
 	rate = r.tokens_per_s[BST_ORIGINAL][BST_WHOLE];
 	assert_true(rate > 9.99 && rate < 10.01);
+	c.members[BST_ORIGINAL].stored_bytes = 2 * GB;
 	/* From a disk of 1 GB/s, 2 GB for each token; two thirds of it in
 	 * containers, which one can decode at 1 GB/s meanwhile. */
 	c.disk_rate = 1e9;
@@ -311,6 +312,7 @@ static void test_speed(void **state)
 	rate = r.tokens_per_s[BST_ORIGINAL][BST_STREAMED];
 	assert_true(rate > 0.49 && rate < 0.51);
 	c.source = BST_FROM_MOUNT;
+	c.members[BST_ORIGINAL].stored_bytes = 4 * GB / 3;
 	bst_choose(&c, &r);
 	rate = r.tokens_per_s[BST_ORIGINAL][BST_STREAMED];
 	assert_true(rate > 0.55 && rate < 0.76);
