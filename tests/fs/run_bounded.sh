@@ -59,6 +59,7 @@ python3 "$large" small 640 8 || fail "large.py"
 store_of small
 answer small -j 2
 want=$(digest)
+is "it has a text" True "$(field "len(j['text']) > 3")"
 for how in "-j 1" "-j 3 --stream" "-j 1 --stream" "-j 2 --budget 130M"; do
 	# shellcheck disable=SC2086 # several words
 	answer small $how
