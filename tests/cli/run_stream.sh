@@ -72,6 +72,32 @@ run 4 run large "a b" --raw -n 12 --budget 1M
 says 'before any weights'
 run 2 run large "a b" --raw --budget 0
 
+# What takes more than was announced is found out, whatever it answers.
+cat >greedy.c <<'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+char *more;
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+		   void *(*start)(void *), void *arg)
+{
+	int (*next)(pthread_t *, const pthread_attr_t *, void *(*)(void *),
+		    void *) = dlsym(RTLD_NEXT, "pthread_create");
+
+	if (!more && (more = malloc(64 << 20)))
+		memset(more, 1, 64 << 20);
+	return next(thread, attr, start, arg);
+}
+END
+if cc -shared -fPIC greedy.c -o greedy.so 2>/dev/null; then
+	LD_PRELOAD=$PWD/greedy.so run 3 run large "a b" --raw -n 2 --stream -j 2
+	says 'more than the .* announced; this is a bug'
+fi
+
 # A file that is cut while it is read: said, and no answer.
 run 0 run large "a b" --raw --temp 0 --stream --json -n 2
 cp large/model.safetensors whole
