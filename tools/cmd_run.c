@@ -118,17 +118,6 @@ static void say_end(const struct run *r, const struct bst_answer *a,
 		bst_size(used, measured));
 }
 
-static void put_ids(struct bst_json *j, const char *key, const uint32_t *ids,
-		    size_t n)
-{
-	size_t i;
-
-	bst_json_open(j, key, '[');
-	for (i = 0; i < n; i++)
-		bst_json_u64(j, NULL, ids[i]);
-	bst_json_close(j, ']');
-}
-
 static void say_json(const struct run *r, const struct bst_answer *a,
 		     uint64_t measured, const char *logits_sha256)
 {
@@ -138,22 +127,14 @@ static void say_json(const struct run *r, const struct bst_answer *a,
 	bst_json_init(&j, stdout);
 	bst_json_open(&j, NULL, '{');
 	bst_json_string(&j, "text", a->text);
-	put_ids(&j, "tokens", a->ids, a->n);
-	put_ids(&j, "prompt_tokens", a->prompt, a->n_prompt);
 	bst_json_bool(&j, "stopped", a->is_stopped);
 	bst_json_real(&j, "tokens_per_s", answer_rate(a));
 	bst_json_real(&j, "prompt_tokens_per_s",
 		      rate(a->n_prompt, a->prompt_seconds));
-	bst_json_string(&j, "plan", choice->sentence);
-	bst_json_string(&j, "announcement",
-			*choice->announcement ? choice->announcement : NULL);
-	bst_json_bool(&j, "bit_exact", choice->member == BST_ORIGINAL);
 	bst_json_real(&j, "planned_tokens_per_s",
 		      choice->tokens_per_s[choice->member][choice->way]);
-	bst_json_u64(&j, "layers_in_memory", r->talker.plan.n_kept);
-	bst_json_u64(&j, "announced_bytes", r->talker.announced);
-	bst_json_u64(&j, "measured_bytes", measured);
-	bst_json_string(&j, "logits_sha256", logits_sha256);
+	bst_receipt_put(&j, &r->outlook, &r->talker, a, measured,
+			logits_sha256);
 	bst_json_close(&j, '}');
 }
 

@@ -400,3 +400,17 @@ void bst_outfile_abort(struct bst_outfile *out)
 	close(out->dir_fd);
 	out->fd = -1;
 }
+
+int bst_outfile_stream(struct bst_outfile *out, FILE **ret)
+{
+	int err, fd = dup(out->fd);
+
+	*ret = fd >= 0 ? fdopen(fd, "w") : NULL;
+	if (*ret)
+		return 0;
+	err = -errno;
+	if (fd >= 0)
+		close(fd);
+	bst_outfile_abort(out);
+	return err;
+}

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 /* Read or write all of 'len' bytes.  -ENODATA: the file ends before. */
@@ -81,6 +82,10 @@ int bst_outfile_check(const char *path, int may_replace,
 
 int bst_outfile_open(struct bst_outfile *out, const char *path,
 		     int may_replace);
+
+/* A stream that writes to it, to be closed before it is committed.  If there can
+ * be none, 'out' is aborted. */
+int bst_outfile_stream(struct bst_outfile *out, FILE **ret);
 
 /* Set mode and, if 'mtime_ns' is given, the time; fsync; rename; fsync the
  * directory: if only that fails, the file has its name.  Whatever it returns,

@@ -337,20 +337,14 @@ static int write_profile(const char *path, const struct bsx_profile *p)
 	struct bst_outfile out;
 	struct bst_json j;
 	FILE *file;
-	int err, fd;
+	int err;
 
 	err = bst_outfile_open(&out, path, 1);
 	if (err)
 		return err;
-	fd = dup(out.fd);
-	file = fd >= 0 ? fdopen(fd, "w") : NULL;
-	if (!file) {
-		err = -errno;
-		if (fd >= 0)
-			close(fd);
-		bst_outfile_abort(&out);
+	err = bst_outfile_stream(&out, &file);
+	if (err)
 		return err;
-	}
 	bst_json_init(&j, file);
 	bst_json_open(&j, NULL, '{');
 	bst_profile_print(&j, p);

@@ -118,11 +118,28 @@ static void put_ids(struct bst_json *j, const char *key, const uint32_t *ids,
 	bst_json_close(j, ']');
 }
 
+void bst_receipt_put(struct bst_json *j, const struct bst_outlook *o,
+		     const struct bst_talker *t, const struct bst_answer *a,
+		     uint64_t measured, const char *logits_sha256)
+{
+	const struct bst_choice *c = &o->choice;
+
+	put_ids(j, "tokens", a->ids, a->n);
+	put_ids(j, "prompt_tokens", a->prompt, a->n_prompt);
+	bst_json_string(j, "plan", c->sentence);
+	bst_json_string(j, "announcement",
+			*c->announcement ? c->announcement : NULL);
+	bst_json_bool(j, "bit_exact", c->member == BST_ORIGINAL);
+	bst_json_u64(j, "layers_in_memory", t->plan.n_kept);
+	bst_json_u64(j, "announced_bytes", t->announced);
+	bst_json_u64(j, "measured_bytes", measured);
+	bst_json_string(j, "logits_sha256", logits_sha256);
+}
+
 static int put_all(FILE *file, const struct bst_outlook *o,
 		   const struct bst_talker *t, const struct bst_answer *a,
 		   uint64_t measured, const char *logits_sha256)
 {
-	const struct bst_choice *c = &o->choice;
 	struct bst_json j;
 	int err;
 
@@ -132,16 +149,7 @@ static int put_all(FILE *file, const struct bst_outlook *o,
 	bst_json_string(&j, "machine", o->profile.machine);
 	bst_json_string(&j, "model", t->source.path);
 	err = put_files(&j, t);
-	bst_json_string(&j, "plan", c->sentence);
-	bst_json_string(&j, "announcement",
-			*c->announcement ? c->announcement : NULL);
-	bst_json_bool(&j, "bit_exact", c->member == BST_ORIGINAL);
-	bst_json_u64(&j, "layers_in_memory", t->plan.n_kept);
-	bst_json_u64(&j, "announced_bytes", t->announced);
-	bst_json_u64(&j, "measured_bytes", measured);
-	put_ids(&j, "prompt_tokens", a->prompt, a->n_prompt);
-	put_ids(&j, "tokens", a->ids, a->n);
-	bst_json_string(&j, "logits_sha256", logits_sha256);
+	bst_receipt_put(&j, o, t, a, measured, logits_sha256);
 	bst_json_close(&j, '}');
 	return err;
 }
@@ -151,21 +159,14 @@ static int write_receipt(const char *path, const struct bst_outlook *o,
 			 uint64_t measured, const char *logits_sha256)
 {
 	struct bst_outfile out;
-	int err, fd, closed;
+	int err, closed;
 	FILE *file;
 
 	err = bst_outfile_open(&out, path, 1);
+	if (!err)
+		err = bst_outfile_stream(&out, &file);
 	if (err)
 		return bst_say_output_error(path, err);
-	fd = dup(out.fd);
-	file = fd >= 0 ? fdopen(fd, "w") : NULL;
-	if (!file) {
-		err = -errno;
-		if (fd >= 0)
-			close(fd);
-		bst_outfile_abort(&out);
-		return bst_say_output_error(path, err);
-	}
 	err = put_all(file, o, t, a, measured, logits_sha256);
 	closed = fclose(file) == 0 ? 0 : -errno;
 	if (err || closed) {

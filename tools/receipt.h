@@ -6,8 +6,14 @@
 #ifndef BST_RECEIPT_H
 #define BST_RECEIPT_H
 
+#include "json.h"
 #include "outlook.h"
 #include "talker.h"
+
+/* What a receipt and the answer's own JSON both tell. */
+void bst_receipt_put(struct bst_json *j, const struct bst_outlook *o,
+		     const struct bst_talker *t, const struct bst_answer *a,
+		     uint64_t measured, const char *logits_sha256);
 
 /*
  * Write a JSON file to receipts/ in the state directory, called after the digest

@@ -205,6 +205,22 @@ stat_of() {
 	sed -n "s/^ *\"$1\": \([0-9]*\),*\$/\1/p" "$work/mnt/.bigsmall/stats"
 }
 
+# cached FILE: how many bytes of it the kernel holds
+cached() {
+	python3 - "$1" <<'END'
+import ctypes, mmap, os, sys
+size = os.path.getsize(sys.argv[1])
+fd = os.open(sys.argv[1], os.O_RDONLY)
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+at = libc.mmap(None, ctypes.c_size_t(size), mmap.PROT_READ, mmap.MAP_SHARED,
+               fd, ctypes.c_long(0))
+seen = (ctypes.c_ubyte * ((size + 4095) // 4096))()
+assert libc.mincore(ctypes.c_void_p(at), ctypes.c_size_t(size), seen) == 0
+print(sum(b & 1 for b in seen) * 4096)
+END
+}
+
 # is_sanitized: the programs are built with a sanitizer: slow, and large
 is_sanitized() {
 	nm "$bin/mount.bigsmall" 2>/dev/null | grep -q '__[at]san_init'
