@@ -82,8 +82,9 @@ static void test_many(void **state)
 		for (k = 0; k < LONGEST; k++)
 			bytes[i][k] = (uint8_t)random_u64(&seed);
 	for (n = 0; n <= BS_MD5_LANES; n++) {
-		struct bs_md5 m[BS_MD5_LANES], alone, *to[BS_MD5_LANES];
-		const uint8_t *data[BS_MD5_LANES];
+		struct bs_md5 m[BS_MD5_LANES], alone;
+		struct bs_md5 *to[BS_MD5_LANES] = { NULL };
+		const uint8_t *data[BS_MD5_LANES] = { NULL };
 
 		for (i = 0; i < n; i++) {
 			bs_md5_init(&m[i]);
