@@ -550,6 +550,11 @@ int bsfs_run(const struct bsfs_options *opt)
 			err = loop(&s);
 		bsfs_session_stopping(&s);
 		bsfs_prefetch_stop(&s);
+		/* It tells the kernel of changes by the descriptor that is closed
+		 * next.  Where the kernel has not let go, that may wait for an
+		 * answer which nobody gives: then closing comes first. */
+		if (!err)
+			bsfs_watch_stop(&s);
 		fuse_session_unmount(s.fuse);
 	}
 	unmake(&s);

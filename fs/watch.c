@@ -225,19 +225,27 @@ int bsfs_watch_start(struct bsfs_session *s)
 	return -err;
 }
 
-void bsfs_watch_free(struct bsfs_session *s)
+void bsfs_watch_stop(struct bsfs_session *s)
 {
 	struct bsfs_watch *w = s->watch;
 	uint64_t one = 1;
 
+	if (!w || !w->is_started)
+		return;
+	/* An eventfd takes a 1 unless it is full, and it is empty. */
+	if (write(w->stop_fd, &one, sizeof(one)) < 0)
+		pthread_cancel(w->thread);
+	pthread_join(w->thread, NULL);
+	w->is_started = 0;
+}
+
+void bsfs_watch_free(struct bsfs_session *s)
+{
+	struct bsfs_watch *w = s->watch;
+
 	if (!w)
 		return;
-	if (w->is_started) {
-		/* An eventfd takes a 1 unless it is full, and it is empty. */
-		if (write(w->stop_fd, &one, sizeof(one)) < 0)
-			pthread_cancel(w->thread);
-		pthread_join(w->thread, NULL);
-	}
+	bsfs_watch_stop(s);
 	if (w->signal_fd >= 0)
 		close(w->signal_fd);
 	if (w->stop_fd >= 0)

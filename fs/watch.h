@@ -17,7 +17,8 @@ int bsfs_watch_new(struct bsfs_session *s, const sigset_t *signals);
 /* Start the thread, once there is a mount: 0 or -errno. */
 int bsfs_watch_start(struct bsfs_session *s);
 
-/* End the thread.  No s->watch is allowed. */
+/* End the thread, which may be done twice.  No s->watch is allowed. */
+void bsfs_watch_stop(struct bsfs_session *s);
 void bsfs_watch_free(struct bsfs_session *s);
 
 /* Watch the directory at 'path' in the store: a descriptor, or -1 where that
