@@ -43,11 +43,9 @@
 
 #define N_BUCKETS 4096 /* of 256 KiB: a gigabyte before chains grow */
 
-/* The part of the budget that chunks read from end to end may keep, and at most so
- * much: fresh memory for 32 MiB of them took up to a twentieth of the time in which
- * a gigabyte is read, and leaves the processor's caches before it is used again. */
+/* The part of the budget that chunks read from end to end may keep: for readers
+ * close behind whose pages the kernel does not have. */
 #define READ_PART 8
-#define READ_MAX ((uint64_t)8 << 20)
 
 enum state {
 	LOADING,
@@ -115,8 +113,7 @@ struct bsfs_cache *bsfs_cache_new(uint64_t budget)
 	pthread_cond_init(&c->changed, NULL);
 	c->stats.budget = budget;
 	c->limit = budget;
-	c->read_max = budget / READ_PART < READ_MAX ? budget / READ_PART
-						    : READ_MAX;
+	c->read_max = budget / READ_PART;
 	return c;
 }
 
