@@ -26,8 +26,8 @@
 
 #include "cache.h"
 #include "decode.h"
-#include "load.h"
 #include "fs.h"
+#include "load.h"
 #include "stats.h"
 #include "stream.h"
 #include "uring.h"

@@ -14,9 +14,9 @@
 
 #include "resident.h"
 
+#include "fs.h"
 #include "load.h"
 #include "passthrough.h"
-#include "fs.h"
 #include "stats.h"
 #include "uring.h"
 

@@ -206,16 +206,20 @@ static void run_fusermount(char *path, int is_lazy)
 		waitpid(pid, NULL, 0);
 }
 
+static void unmount(char *path, int is_lazy)
+{
+	if (geteuid() == 0)
+		umount2(path, UMOUNT_NOFOLLOW | (is_lazy ? MNT_DETACH : 0));
+	else
+		run_fusermount(path, is_lazy);
+}
+
 void bsfs_mount_detach(const char *path)
 {
 	char *copy = strdup(path);
 
-	if (copy && bsfs_mount_at(path, NULL) == BSFS_MOUNT_OURS) {
-		if (geteuid() == 0)
-			umount2(path, UMOUNT_NOFOLLOW | MNT_DETACH);
-		else
-			run_fusermount(copy, 1);
-	}
+	if (copy && bsfs_mount_at(path, NULL) == BSFS_MOUNT_OURS)
+		unmount(copy, 1);
 	free(copy);
 }
 
@@ -230,10 +234,8 @@ void bsfs_session_detach(const struct bsfs_session *s, int is_gentle)
 	if (!s->dev || !find_mount(NULL, s->dev, &m, &path))
 		return;
 	bsfs_mount_at(path, &on_top);
-	if (on_top == s->dev && geteuid() == 0)
-		umount2(path, UMOUNT_NOFOLLOW | (is_gentle ? 0 : MNT_DETACH));
-	else if (on_top == s->dev)
-		run_fusermount(path, !is_gentle);
+	if (on_top == s->dev)
+		unmount(path, !is_gentle);
 	free(path);
 }
 

@@ -294,7 +294,6 @@ static int compare_names(const void *a, const void *b)
 	return order ? order : strcmp(x->stored, y->stored);
 }
 
-/* Put the hidden ones behind those shown, and say so. */
 static void say_hidden(struct bsfs_session *s, const char *dir,
 		       const struct bsfs_name *hidden, const char *by)
 {
@@ -314,6 +313,7 @@ static void say_hidden(struct bsfs_session *s, const char *dir,
 			     by);
 }
 
+/* Put the hidden ones behind those shown, and say so. */
 static void hide_clashes(struct bsfs_session *s, const char *dir,
 			 struct bsfs_listing *l)
 {
