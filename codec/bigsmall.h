@@ -341,6 +341,9 @@ enum bs_result bs_chunk_check_stored(const struct bs_chunk *chunk,
 #define BS_INDEX_BINARY_NAME "bigsmall.index.bin"
 #define BS_INDEX_SHOWN "model.safetensors.index.json"
 
+/* Whether a file called so, without its directory, is one of the two. */
+int bs_index_is_named(const char *name);
+
 struct bs_index;
 
 enum bs_result bs_index_read(struct bs_index **ret, const struct bs_source *src,

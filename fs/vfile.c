@@ -262,8 +262,7 @@ static int open_archive(struct bsfs_session *s, struct bsfs_vfile *f)
 		.pread = source_pread,
 		.ctx = &f->fd,
 		.size = (uint64_t)f->identity.size,
-		.is_index = !strcmp(base_name(f->path), BS_INDEX_NAME) ||
-			    !strcmp(base_name(f->path), BS_INDEX_BINARY_NAME),
+		.is_index = bs_index_is_named(base_name(f->path)),
 	};
 	if (f->identity.int4)
 		err = open_int4(s, f, &res, &error);

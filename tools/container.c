@@ -128,9 +128,7 @@ static int open_archive(struct bst_container *c)
 	c->source.pread = source_pread;
 	c->source.ctx = &c->fd;
 	c->source.size = (uint64_t)c->st.st_size;
-	c->source.is_index =
-		!strcmp(bst_base_name(c->path), BS_INDEX_NAME) ||
-		!strcmp(bst_base_name(c->path), BS_INDEX_BINARY_NAME);
+	c->source.is_index = bs_index_is_named(bst_base_name(c->path));
 	res = bs_archive_open(&c->ar, &c->source, &err);
 	if (res == BS_OK && bs_archive_summary(c->ar)->is_upstream &&
 	    !c->source.is_index)

@@ -115,7 +115,7 @@ char *bst_naming_original(const char *base, const char *suffix)
 	size_t len = stem_len(base), add = strlen(suffix);
 	char *ret;
 
-	if (!strcmp(base, BS_INDEX_NAME) || !strcmp(base, BS_INDEX_BINARY_NAME))
+	if (bs_index_is_named(base))
 		return strdup(BS_INDEX_SHOWN);
 	if (len == SIZE_MAX || len + add == 0) {
 		errno = EINVAL;

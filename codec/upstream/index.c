@@ -268,6 +268,12 @@ static int read_binary(struct bs_index *ix, const uint8_t *p, size_t len)
 	return holds;
 }
 
+int bs_index_is_named(const char *name)
+{
+	return !strcmp(name, BS_INDEX_NAME) ||
+	       !strcmp(name, BS_INDEX_BINARY_NAME);
+}
+
 enum bs_result bs_index_read(struct bs_index **ret, const struct bs_source *src,
 			     struct bs_error *err)
 {
