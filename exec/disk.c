@@ -6,12 +6,22 @@
 #include "disk.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define READ_MAX ((size_t)1 << 30) /* the kernel cuts longer ones anyway */
+
+int bsx_open_at(void *ctx, const char *name)
+{
+	const int *dir_fd = ctx;
+	/* A pipe of that name must not block. */
+	int fd = openat(*dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
 
 enum bsx_result bsx_file_open(const struct bsx_folder *folder, const char *name,
 			      int *ret_fd, uint64_t *ret_size,

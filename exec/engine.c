@@ -5,12 +5,9 @@
 
 #include "engine.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "disk.h"
 #include "layer.h"
@@ -131,9 +128,9 @@ static enum bsx_result look_for_files(const struct bsx_folder *folder,
 			tokenizer ? "" : "tokenizer.json");
 }
 
-enum bsx_result bsx_model_open_in(struct bsx_model **ret,
-				  const struct bsx_folder *folder,
-				  const char *file, struct bsx_error *err)
+enum bsx_result bsx_model_open(struct bsx_model **ret,
+			       const struct bsx_folder *folder,
+			       const char *file, struct bsx_error *err)
 {
 	struct bsx_model *m = calloc(1, sizeof(*m));
 	enum bsx_result res;
@@ -165,34 +162,6 @@ enum bsx_result bsx_model_open_in(struct bsx_model **ret,
 	malloc_trim(0);
 	*ret = m;
 	return BSX_OK;
-}
-
-static int open_in_dir(void *ctx, const char *name)
-{
-	const int *dir_fd = ctx;
-	/* A pipe of that name must not block. */
-	int fd = openat(*dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-	return fd < 0 ? -errno : fd;
-}
-
-enum bsx_result bsx_model_open(struct bsx_model **ret, const char *dir,
-			       const char *file, struct bsx_error *err)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	const struct bsx_folder folder = { dir, open_in_dir, &fd };
-	enum bsx_result res;
-
-	if (fd < 0)
-		return bsx_fail(err,
-				errno == ENOENT || errno == ENOTDIR
-					? BSX_ERR_MODEL
-					: BSX_ERR_SYSTEM,
-				"%s cannot be opened: %s.", dir,
-				strerror(errno));
-	res = bsx_model_open_in(ret, &folder, file, err);
-	close(fd);
-	return res;
 }
 
 void bsx_model_free(struct bsx_model *m)

@@ -71,13 +71,6 @@ struct bsx_facts {
 	struct bsx_work work;
 };
 
-/*
- * Open the model in 'dir'; its weights are those of 'file' alone unless that
- * is NULL.  The caller frees *ret.
- */
-enum bsx_result bsx_model_open(struct bsx_model **ret, const char *dir,
-			       const char *file, struct bsx_error *err);
-
 /* A directory whose files the caller opens. */
 struct bsx_folder {
 	const char *path; /* for sentences */
@@ -87,14 +80,18 @@ struct bsx_folder {
 	void *ctx;
 };
 
+/* Such an open(), where 'ctx' points to the directory's descriptor, an int. */
+int bsx_open_at(void *ctx, const char *name);
+
 /*
- * The same for such a directory, which is needed only as long as this runs.
- * Of files of weights no more than their headers and sizes have to be true,
- * unless a session is to follow.
+ * Open the model in a folder, which is needed only as long as this runs; its
+ * weights are those of 'file' alone unless that is NULL.  Of files of weights no
+ * more than their headers and sizes have to be true, unless a session is to
+ * follow.  The caller frees *ret.
  */
-enum bsx_result bsx_model_open_in(struct bsx_model **ret,
-				  const struct bsx_folder *folder,
-				  const char *file, struct bsx_error *err);
+enum bsx_result bsx_model_open(struct bsx_model **ret,
+			       const struct bsx_folder *folder,
+			       const char *file, struct bsx_error *err);
 void bsx_model_free(struct bsx_model *m);
 const struct bsx_facts *bsx_model_facts(const struct bsx_model *m);
 

@@ -7,8 +7,8 @@
 #define BSX_LAYER_H
 
 #include "engine.h"
-#include "nn.h"
 #include "fourbit.h"
+#include "nn.h"
 
 /* One tensor as the kernels take it; vectors are f32. */
 struct bsx_matrix {

@@ -6,7 +6,6 @@
  * any machine does makes all of it worthless, and it is measured again.
  */
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -119,18 +118,11 @@ static enum bsx_result read_all(struct bsx_profile *p, struct bsx_config *c,
 	return res;
 }
 
-static int open_path(void *ctx, const char *name)
-{
-	int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-	(void)ctx;
-	return fd < 0 ? -errno : fd;
-}
-
 enum bsx_result bsx_profile_read(struct bsx_profile *ret, const char *path,
 				 struct bsx_error *err)
 {
-	static const struct bsx_folder anywhere = { "", open_path, NULL };
+	int here = AT_FDCWD;
+	const struct bsx_folder anywhere = { "", bsx_open_at, &here };
 	struct bsx_config *c;
 	enum bsx_result res;
 

@@ -59,6 +59,19 @@ char *bst_mount_above(const char *path)
 	return NULL;
 }
 
+uint64_t bst_mount_stat(const char *stats, const char *key)
+{
+	const char *at = stats;
+	size_t len = strlen(key);
+
+	while ((at = strchr(at, '"'))) {
+		at++;
+		if (!strncmp(at, key, len) && !strncmp(at + len, "\": ", 3))
+			return strtoull(at + len + 3, NULL, 10);
+	}
+	return 0;
+}
+
 int bst_refuse_mounted(const char *path)
 {
 	char *real = realpath(path, NULL);

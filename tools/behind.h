@@ -6,6 +6,8 @@
 #ifndef BST_BEHIND_H
 #define BST_BEHIND_H
 
+#include <stdint.h>
+
 /*
  * Where the container is that a mount of ours shows as 'path', or hides by that
  * name: a path that leads below the mount's .bigsmall/store, the caller's to
@@ -23,6 +25,10 @@ char *bst_behind_mount_dir(const char *path);
 /* Where the mount of ours is that shows 'path', which exists; the caller's to
  * free.  NULL: none does, or 'path' is in its .bigsmall/store. */
 char *bst_mount_above(const char *path);
+
+/* A number of a mount's .bigsmall/stats, which has one on each line; 0: it has
+ * none of that name. */
+uint64_t bst_mount_stat(const char *stats, const char *key);
 
 /* Refuse, with a sentence, to change what lies in a mount of ours; returns an
  * exit code. */

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "behind.h"
 #include "cmd.h"
 #include "fs.h"
 #include "json.h"
@@ -262,18 +263,9 @@ static void finish_asking(struct mount *m, double deadline)
 
 /* ---- Reports ------------------------------------------------------------- */
 
-/* A number of the stats, which have one on each line. */
 static uint64_t stat_of(const struct mount *m, const char *key)
 {
-	const char *at = m->stats;
-	size_t len = strlen(key);
-
-	while ((at = strchr(at, '"'))) {
-		at++;
-		if (!strncmp(at, key, len) && !strncmp(at + len, "\": ", 3))
-			return strtoull(at + len + 3, NULL, 10);
-	}
-	return 0;
+	return bst_mount_stat(m->stats, key);
 }
 
 static uint64_t saved_by(const struct mount *m)

@@ -57,17 +57,6 @@ static int look_around(struct bst_model_source *s)
 	return err ? say_errno(s->dir, -err) : BST_EXIT_OK;
 }
 
-/* A mount's own account of itself: a line '"KEY": NUMBER'. */
-static uint64_t stat_of(const char *stats, const char *key)
-{
-	char word[64];
-	const char *at;
-
-	snprintf(word, sizeof(word), "\"%s\": ", key);
-	at = strstr(stats, word);
-	return at ? strtoull(at + strlen(word), NULL, 10) : 0;
-}
-
 /* Who serves the mount at 'top', and what of memory that may take. */
 static void ask_mount(struct bst_model_source *s, const char *top)
 {
@@ -78,10 +67,10 @@ static void ask_mount(struct bst_model_source *s, const char *top)
 
 	if (len > 0) {
 		stats[len] = 0;
-		s->pid = (pid_t)stat_of(stats, "pid");
-		s->bound =
-			bst_mount_bound((unsigned)stat_of(stats, "threads"),
-					stat_of(stats, "cache_budget_bytes"));
+		s->pid = (pid_t)bst_mount_stat(stats, "pid");
+		s->bound = bst_mount_bound(
+			(unsigned)bst_mount_stat(stats, "threads"),
+			bst_mount_stat(stats, "cache_budget_bytes"));
 	}
 	if (fd >= 0)
 		close(fd);
@@ -249,10 +238,11 @@ static char *int4_of(const struct bst_model_source *s, const char *name)
 	char *ret;
 
 	if (s->kind != BST_MODEL_STORE)
-		return has_suffix(name, ".int4") ? strdup(name) : NULL;
+		return has_suffix(name, BS_INT4_SUFFIX) ? strdup(name) : NULL;
 	if (!has_suffix(name, ".bsd"))
 		return NULL;
-	if (asprintf(&ret, "%.*s.int4", (int)strlen(name) - 4, name) < 0)
+	if (asprintf(&ret, "%.*s" BS_INT4_SUFFIX, (int)strlen(name) - 4, name) <
+	    0)
 		return NULL;
 	if (bsfs_look_find(s->look, ret, &stored) == BSFS_SHOWN_BUNDLE)
 		return ret;
@@ -314,11 +304,10 @@ int bst_model_take_int4(struct bst_model_source *s)
 static uint64_t length_needed(struct bst_container *c, const char *name,
 			      struct bs_error *err)
 {
-	size_t len = strlen(name);
 	uint8_t prefix[8];
 	uint64_t ret;
 
-	if (len < 12 || strcmp(name + len - 12, ".safetensors") != 0 ||
+	if (!has_suffix(name, ".safetensors") ||
 	    c->member.size < sizeof(prefix))
 		return c->member.size;
 	if (bst_container_read(c, 0, sizeof(prefix), prefix, err) != BS_OK ||
@@ -390,14 +379,6 @@ static int open_stored(struct bst_model_source *s, const char *stored,
 	return ret;
 }
 
-/* A pipe of that name must not block. */
-static int open_plain(int dir_fd, const char *name)
-{
-	int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-	return fd < 0 ? -errno : fd;
-}
-
 static int open_header(void *ctx, const char *name)
 {
 	struct bst_model_source *s = ctx;
@@ -406,12 +387,12 @@ static int open_header(void *ctx, const char *name)
 	if (s->has_box)
 		return open_in_bundle(s, name);
 	if (s->kind != BST_MODEL_STORE)
-		return open_plain(s->dir_fd, name);
+		return bsx_open_at(&s->dir_fd, name);
 	switch (bsfs_look_find(s->look, name, &stored)) {
 	case BSFS_SHOWN_NONE:
 		return -ENOENT;
 	case BSFS_SHOWN_PLAIN:
-		return open_plain(s->dir_fd, stored);
+		return bsx_open_at(&s->dir_fd, stored);
 	default:
 		return open_stored(s, stored, name);
 	}
@@ -443,7 +424,7 @@ int bst_model_describe(struct bst_model_source *s, struct bsx_model **ret)
 
 	if (code)
 		return code;
-	res = bsx_model_open_in(ret, &folder, s->file, &err);
+	res = bsx_model_open(ret, &folder, s->file, &err);
 	if (!res)
 		return BST_EXIT_OK;
 	return s->has_said ? BST_EXIT_DATA : bst_say_exec_error(res, &err);
@@ -509,18 +490,11 @@ char *bst_model_stored(const struct bst_model_source *s, const char *name)
 	return box;
 }
 
-static int open_through(void *ctx, const char *name)
-{
-	const int *fd = ctx;
-
-	return open_plain(*fd, name);
-}
-
 int bst_model_open(struct bst_model_source *s, unsigned n_threads,
 		   uint64_t budget, struct bsx_model **ret)
 {
 	int fd = s->dir_fd, code = BST_EXIT_OK;
-	struct bsx_folder folder = { s->path, open_through, &fd };
+	struct bsx_folder folder = { s->path, bsx_open_at, &fd };
 	uint64_t cache_len;
 	struct bsx_error err;
 	enum bsx_result res;
@@ -541,7 +515,7 @@ int bst_model_open(struct bst_model_source *s, unsigned n_threads,
 		if (fd < 0)
 			return say_errno(s->path, errno);
 	}
-	res = bsx_model_open_in(ret, &folder, s->file, &err);
+	res = bsx_model_open(ret, &folder, s->file, &err);
 	if (fd != s->dir_fd)
 		close(fd);
 	return res ? bst_say_exec_error(res, &err) : BST_EXIT_OK;

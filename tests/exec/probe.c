@@ -11,6 +11,7 @@
  *	exec_probe logits MODEL THREADS	a line of tokens; those behind each, f32
  */
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,12 +141,17 @@ static void put_logits(const struct bsx_model *m, unsigned n_threads)
 
 int main(int argc, char **argv)
 {
+	struct bsx_folder folder = { .open = bsx_open_at };
 	struct bsx_model *m;
 	struct bsx_error err;
+	int fd;
 
 	if (argc < 3)
 		die("see the head of probe.c");
-	check(bsx_model_open(&m, argv[2], NULL, &err), &err);
+	fd = open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	folder.path = argv[2];
+	folder.ctx = &fd;
+	check(bsx_model_open(&m, &folder, NULL, &err), &err);
 	if (!strcmp(argv[1], "tokens"))
 		put_tokens(m, 0);
 	else if (!strcmp(argv[1], "start"))
