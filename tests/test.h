@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* 'len' bytes that end, or begin, at a page nobody may touch. */
@@ -57,6 +58,27 @@ static inline struct guarded guarded_new_low(size_t len)
 static inline void guarded_free(struct guarded *g)
 {
 	munmap(g->map, g->map_len);
+}
+
+/* A file below 'root' with that text, and the directories that it wants. */
+static inline void put_file(const char *root, const char *path,
+			    const char *text)
+{
+	char full[512];
+	char *slash;
+	FILE *file;
+
+	snprintf(full, sizeof(full), "%s/%s", root, path);
+	for (slash = full + strlen(root) + 1; (slash = strchr(slash, '/'));
+	     slash++) {
+		*slash = 0;
+		mkdir(full, 0700);
+		*slash = '/';
+	}
+	file = fopen(full, "w");
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
 }
 
 /* Ends the test where this CPU lacks the kernels that $BIGSMALL_CPU names:

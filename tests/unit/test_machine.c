@@ -7,27 +7,11 @@
 
 #include "machine.h"
 
-#include <sys/stat.h>
-
 static char root[] = "/tmp/bigsmall-machine.XXXXXX";
 
 static void put(const char *path, const char *text)
 {
-	char full[512];
-	char *slash;
-	FILE *file;
-
-	snprintf(full, sizeof(full), "%s/%s", root, path);
-	for (slash = full + strlen(root) + 1; (slash = strchr(slash, '/'));
-	     slash++) {
-		*slash = 0;
-		mkdir(full, 0700);
-		*slash = '/';
-	}
-	file = fopen(full, "w");
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
-	assert_int_equal(fclose(file), 0);
+	put_file(root, path, text);
 }
 
 static void test_look(void **state)
