@@ -590,3 +590,10 @@ int bst_bencher_run(struct bst_bencher *b, enum bst_bench_form form,
 		return BST_EXIT_INTERRUPTED;
 	return res == BS_OK ? BST_EXIT_OK : fail_result(res);
 }
+
+int bst_by_value(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}

@@ -52,4 +52,7 @@ uint64_t bst_bencher_stored(const struct bst_bencher *b,
 int bst_bencher_run(struct bst_bencher *b, enum bst_bench_form form,
 		    enum bst_bench_what what, unsigned n_threads, double *ret);
 
+/* For qsort(): doubles, the least first. */
+int bst_by_value(const void *a, const void *b);
+
 #endif /* BST_BENCHER_H */

@@ -76,16 +76,9 @@ static void add(struct series *s, double value)
 		s->v[s->n++] = value;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
 static void sort(struct series *s)
 {
-	qsort(s->v, s->n, sizeof(s->v[0]), by_value);
+	qsort(s->v, s->n, sizeof(s->v[0]), bst_by_value);
 }
 
 static double median(const struct series *s)

@@ -32,6 +32,9 @@ static const struct bst_option options[] = {
 /* What a mount's daemon takes: its cache by default, and what is beside. */
 #define DAEMON ((uint64_t)320 << 20)
 
+/* Files that are looked into. */
+#define FILES_MAX 64
+
 struct tale {
 	const struct bst_outlook *o; /* borrowed, as is the next */
 	const struct bst_planning *how;
@@ -49,15 +52,17 @@ struct tale {
 static int estimate(struct tale *tale, const struct bst_talker *t)
 {
 	struct bst_scan s = { .n_threads = bst_default_threads() };
-	char *paths[64];
+	char *paths[FILES_MAX];
 	int n = 0, i, code;
 	const char *name;
 	size_t k;
 
-	while (n < 64 && (name = bsx_model_file(t->model, (size_t)n)) &&
+	/* Of more files, which would take long, nothing is said. */
+	if (bsx_model_file(t->model, FILES_MAX - 1))
+		return BST_EXIT_OK;
+	while ((name = bsx_model_file(t->model, (size_t)n)) &&
 	       (paths[n] = bst_join(t->source.dir, name)))
 		n++;
-	/* More files than that are like the first ones. */
 	code = bst_scan(&s, paths, n);
 	for (k = 0; k < s.n && !code; k++) {
 		if (bst_scan_has(&s.files[k]))
@@ -65,8 +70,6 @@ static int estimate(struct tale *tale, const struct bst_talker *t)
 		else
 			tale->compressed += s.files[k].size;
 	}
-	if (n == 64)
-		tale->compressed = 0;
 	tale->is_estimated = 1;
 	bst_scan_fini(&s);
 	for (i = 0; i < n; i++)

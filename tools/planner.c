@@ -36,8 +36,9 @@ static double between(double one, double all, unsigned n, unsigned n_all)
 	return one + (all - one) * (n - 1) / (n_all - 1);
 }
 
-void bst_speed_of(const struct bsx_profile *p, unsigned n_threads,
-		  struct bsx_speed *ret)
+/* Of so many threads: between that of one and that of all. */
+static void speed_of(const struct bsx_profile *p, unsigned n_threads,
+		     struct bsx_speed *ret)
 {
 	const struct bsx_speed *one = &p->speed[BSX_ALONE];
 	const struct bsx_speed *all = &p->speed[BSX_TOGETHER];
@@ -79,7 +80,7 @@ static double seconds_of(const struct bst_case *c,
 	unsigned n = c->n_threads < p->n_cpus ? c->n_threads : p->n_cpus;
 	struct bsx_speed speed;
 
-	bst_speed_of(p, c->n_threads, &speed);
+	speed_of(p, c->n_threads, &speed);
 	compute = bsx_work_seconds(&m->work, &speed, c->n_context / 2);
 	if (!way->plan.pass_bytes)
 		return compute;

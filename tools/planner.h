@@ -71,9 +71,4 @@ struct bst_choice {
 
 void bst_choose(const struct bst_case *c, struct bst_choice *ret);
 
-/* What stands in the way of products on so many threads: the machine's speed,
- * between that of one and that of all. */
-void bst_speed_of(const struct bsx_profile *p, unsigned n_threads,
-		  struct bsx_speed *ret);
-
 #endif /* BST_PLANNER_H */

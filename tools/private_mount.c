@@ -28,6 +28,7 @@
 #include "cmd.h"
 #include "files.h"
 #include "fs.h"
+#include "walk.h"
 
 #define PREFETCH ((uint64_t)64 << 20)
 #define THREAD_LEN ((uint64_t)2 << 20) /* as docs/architecture.md has it */
@@ -41,20 +42,13 @@ uint64_t bst_mount_bound(unsigned n_threads, uint64_t cache_len)
 
 /* ---- Where --------------------------------------------------------------- */
 
-static int is_inside(const char *path, const char *dir)
-{
-	size_t len = strcmp(dir, "/") ? strlen(dir) : 0;
-
-	return !strncmp(path, dir, len) && path[len] == '/';
-}
-
 /* A new directory below 'top', unless that lies in the store: a mount that
  * shows itself would wait for itself.  NULL: errno says why. */
 static char *make_dir_in(const char *top, const char *store)
 {
 	char *real = realpath(top, NULL), *path = NULL;
 
-	if (real && (!strcmp(real, store) || is_inside(real, store)))
+	if (real && bst_is_below(real, store))
 		errno = EXDEV;
 	else if (real)
 		path = bst_join(real, "bigsmall-run.XXXXXX");

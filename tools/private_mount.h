@@ -19,8 +19,8 @@ uint64_t bst_mount_bound(unsigned n_threads, uint64_t cache_len);
 
 /*
  * Mount 'store', absolute and without links, in a directory that only this user
- * may enter; nothing in it hides 'preferred', if that is given.  Call it while the process has no other thread.  Sentences are
- * printed; returns an exit code.
+ * may enter; nothing in it hides 'preferred', if that is given.  Call it while the
+ * process has no other thread.  Sentences are printed; returns an exit code.
  *
  * The daemon unmounts and removes the directory when this process ends, however
  * it does.

@@ -153,13 +153,6 @@ out:
 	return err ? err : fd;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
 /* Bytes a second: the median of some turns. */
 static int time_decoding(struct bst_bencher *b, unsigned n_threads, double *ret)
 {
@@ -179,7 +172,7 @@ static int time_decoding(struct bst_bencher *b, unsigned n_threads, double *ret)
 	}
 	if (code)
 		return code;
-	qsort(rate, n, sizeof(*rate), by_value);
+	qsort(rate, n, sizeof(*rate), bst_by_value);
 	*ret = rate[n / 2] * 1e9;
 	return BST_EXIT_OK;
 }

@@ -53,9 +53,7 @@ struct slab {
 	size_t skip; /* bytes of raw before those */
 	unsigned n_chunks; /* 0: their page is lost */
 	struct bs_chunk chunk[SLAB_CHUNKS];
-	/* Without chunks [0] is that of the page; of a tensor [1] is that of its
-	 * 4-bit values. */
-	enum bs_result res[SLAB_CHUNKS];
+	enum bs_result res[SLAB_CHUNKS]; /* [0] without chunks: of the page */
 	uint8_t is_stored_intact[SLAB_CHUNKS];
 	uint64_t lost_first; /* of a lost page */
 	uint64_t lost_n;
